@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * doorbell.h: everything but the adapters, which each need their reactor's header.
+ */
+#ifndef DOORBELL_H
+#define DOORBELL_H
+
+#include <doorbell/base.h>
+#include <doorbell/atomic.h>
+#include <doorbell/queue.h>
+#include <doorbell/wait.h>
+
+#endif

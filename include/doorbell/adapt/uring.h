@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * adapt/uring.h: watch a queue from an io_uring loop of your own, by one multishot poll: each ring of
+ * the bell is one CQE, and the fd is never read.
+ *
+ *	struct bell_uring bell;
+ *	struct io_uring_cqe *cqe;
+ *
+ *	bell_uring_attach(&bell, &ring, q, 64, on_token, NULL);	// q was made with BELL_QUEUE_EDGE
+ *	while (io_uring_submit_and_wait(&ring, 1) >= 0) {
+ *		while (io_uring_peek_cqe(&ring, &cqe) == 0) {
+ *			if (io_uring_cqe_get_data(cqe) == &bell)
+ *				bell_uring_ready(&bell, cqe);
+ *			io_uring_cqe_seen(&ring, cqe);
+ *		}
+ *	}
+ *
+ * Needs Linux 5.13 and liburing 2.3 or later. Works with every setup flag, SINGLE_ISSUER and
+ * DEFER_TASKRUN included, for only the ring's own thread touches the ring. struct bell_uring is the
+ * caller's memory; it stays where it is, and in use, until bell_uring_ready() was given the last
+ * CQE (bell_uring_detach). It holds a reference to the queue. All calls are the receiver's.
+ */
+#ifndef DOORBELL_ADAPT_URING_H
+#define DOORBELL_ADAPT_URING_H
+
+#include <errno.h>
+#include <liburing.h>
+#include <poll.h>
+
+#include <doorbell/queue.h>
+
+/** One queue in one ring. */
+struct bell_uring {
+	struct bell_queue *queue; /* NULL: not attached */
+	struct io_uring *ring;
+	size_t budget;
+	bell_token_fn fn;
+	void *userdata;
+	unsigned pending; /* requests of ours that still owe their last CQE: the poll, its cancel */
+};
+
+/* An SQE, by submitting what fills the queue if that makes room. */
+static inline struct io_uring_sqe *bell__uring_sqe(struct io_uring *ring)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+
+	if (sqe)
+		return sqe;
+	io_uring_submit(ring);
+	return io_uring_get_sqe(ring);
+}
+
+/**
+ * bell_uring_watch(): start the multishot poll, unless it is running. Done by attach, and by ready
+ * when the kernel ended it; call it yourself only after ready said -EBUSY.
+ * Returns 0; -EBUSY: no room in the submission queue even after submitting: reap CQEs and try again.
+ * Nothing is lost meanwhile: tokens queue up and the first look of the new poll finds the bell rung.
+ */
+BELL_NODISCARD static inline int bell_uring_watch(struct bell_uring *u)
+{
+	struct io_uring_sqe *sqe;
+
+	if (u->pending)
+		return 0;
+	sqe = bell__uring_sqe(u->ring);
+	if (!sqe)
+		return -EBUSY;
+	io_uring_prep_poll_multishot(sqe, bell_queue_fd(u->queue), POLLIN);
+	io_uring_sqe_set_data(sqe, u);
+	u->pending = 1;
+	/* Before the loop blocks. Should the kernel refuse for now, the SQE stays in the queue and goes
+	 * with the loop's own next submit, which reports what is wrong with the ring. */
+	io_uring_submit(u->ring);
+	return 0;
+}
+
+/**
+ * bell_uring_attach(): watch the queue in this ring, with u as the user data of its CQEs. Submits.
+ * budget: the most tokens handed to fn before the loop gets its turn again, > 0.
+ * Returns 0; -EINVAL (budget 0, or the queue was not made with BELL_QUEUE_EDGE); -EBUSY: the
+ * submission queue is full. u is then not attached.
+ */
+BELL_NODISCARD static inline int bell_uring_attach(struct bell_uring *u, struct io_uring *ring,
+	struct bell_queue *queue, size_t budget, bell_token_fn fn, void *userdata)
+{
+	int r;
+
+	u->queue = NULL;
+	u->pending = 0;
+	if (budget == 0 || !(bell_queue_flags(queue) & BELL_QUEUE_EDGE))
+		return -EINVAL;
+	u->queue = bell_queue_ref(queue);
+	u->ring = ring;
+	u->budget = budget;
+	u->fn = fn;
+	u->userdata = userdata;
+	r = bell_uring_watch(u);
+	if (r < 0)
+		u->queue = bell_queue_unref(queue);
+	return r;
+}
+
+/**
+ * bell_uring_ready(): a CQE came whose user data is u: watch again if the kernel ended the poll (a
+ * completion queue that overflowed does that), then hand out tokens.
+ * fn may detach u, but not free it. Returns how many tokens were handed out, 0 or more; -ESHUTDOWN: the
+ * queue is closed and drained, detach now; -ECANCELED: that was the last CQE after detach, u may be
+ * freed; -EBUSY: tokens were handed out but the submission queue is full: bell_uring_watch() later;
+ * or the error of a poll that failed.
+ */
+static inline ssize_t bell_uring_ready(struct bell_uring *u, const struct io_uring_cqe *cqe)
+{
+	ssize_t done;
+	int r = 0;
+
+	if (!(cqe->flags & IORING_CQE_F_MORE)) /* whatever res says: it can be an ordinary event */
+		u->pending--;
+	if (!u->queue)
+		return u->pending ? 0 : -ECANCELED;
+	if (cqe->res < 0)
+		return cqe->res;
+	r = bell_uring_watch(u);
+	done = bell_queue_dispatch(u->queue, u->budget, u->fn, u->userdata);
+	return r < 0 ? r : done;
+}
+
+/**
+ * bell_uring_detach(): end the poll and drop the reference; tokens that are queued stay queued, and fn
+ * is not called again. Submits. Returns 0: u is free; 1: go on until bell_uring_ready() says
+ * -ECANCELED, only then is u free; -EBUSY: the submission queue is full, u is still attached: reap
+ * CQEs and try again.
+ */
+BELL_NODISCARD static inline int bell_uring_detach(struct bell_uring *u)
+{
+	struct io_uring_sqe *sqe;
+
+	if (u->queue && u->pending) {
+		sqe = bell__uring_sqe(u->ring);
+		if (!sqe)
+			return -EBUSY;
+		io_uring_prep_cancel(sqe, u, 0);
+		io_uring_sqe_set_data(sqe, u);
+		u->pending++;
+		io_uring_submit(u->ring);
+	}
+	if (u->queue) {
+		bell_queue_stop(u->queue);
+		u->queue = bell_queue_unref(u->queue);
+	}
+	return u->pending > 0;
+}
+
+#endif

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * queue.c: the cold half of the token queue: its life, the bell, and arm, the only way to sleep.
+ *
+ * The invariant of the bell, in both modes: when neither ARMED nor HOLE is set in tail, the eventfd's
+ * counter is above zero or the write of whoever cleared them is on its way. So a receiver that was
+ * not told "1" by arm finds the fd readable, and a loop that starts to watch it is called at once.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <linux/membarrier.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "core/core.h"
+
+/* After this many arms without a ring the fd is read all the same: a stray write by somebody else
+ * then costs a level-triggered loop a few wake-ups instead of spinning until the next ring. */
+#define QUIET_ARMS 64
+
+/* Tokens handled in one go by dispatch and notify_many: a chunk of stack. */
+#define CHUNK 64
+
+static long membarrier(int command)
+{
+	return syscall(SYS_membarrier, command, 0, 0);
+}
+
+/* -- life ------------------------------------------------------------------------------------ */
+
+int bell_queue_new(struct bell_queue **ret_q, uint32_t capacity, unsigned flags)
+{
+	struct bell_queue *q;
+	void *memory;
+	uint64_t size;
+	int fd, error;
+
+	if (capacity == 0 || capacity > BELL_QUEUE_CAPACITY_MAX || flags & ~BELL_QUEUE_EDGE)
+		return -EINVAL;
+	for (size = 1; size < capacity; size *= 2)
+		;
+	if (size * sizeof(*q->slots) > SIZE_MAX - capacity - sizeof(*q) - BELL_CACHE_LINE)
+		return -ENOMEM;
+
+	fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	memory = calloc(1, BELL_CACHE_LINE - 1 + sizeof(*q) + size * sizeof(*q->slots) + capacity);
+	if (!memory) {
+		error = -errno;
+		close(fd);
+		return error;
+	}
+	/* So that arm may use it. Refused: arm copes. */
+	(void)membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
+
+	q = (void *)(((uintptr_t)memory + BELL_CACHE_LINE - 1) & ~(uintptr_t)(BELL_CACHE_LINE - 1));
+	q->memory = memory;
+	q->slots = (void *)(q + 1);
+	q->flags = (void *)(q->slots + size);
+	q->mask = (uint32_t)(size - 1);
+	q->limit = q->capacity = capacity;
+	q->mode = flags;
+	q->fd = fd;
+	q->tail = BELL__ARMED;
+	q->armed = 1;
+	q->refs = 1;
+	bell__wait_init(q);
+	*ret_q = q;
+	return 0;
+}
+
+struct bell_queue *bell_queue_ref(struct bell_queue *q)
+{
+	(void)bell_fetch_add_relaxed(&q->refs, 1); /* the caller holds one: nothing to order */
+	return q;
+}
+
+struct bell_queue *bell_queue_unref(struct bell_queue *q)
+{
+	if (q && bell_fetch_sub_acq_rel(&q->refs, 1) == 1) { /* R1: all use before the free */
+		close(q->fd);
+		free(q->memory);
+	}
+	return NULL;
+}
+
+int bell_queue_fd(const struct bell_queue *q)
+{
+	return q->fd;
+}
+
+unsigned bell_queue_flags(const struct bell_queue *q)
+{
+	return q->mode;
+}
+
+uint32_t bell_queue_capacity(const struct bell_queue *q)
+{
+	return q->capacity;
+}
+
+void bell_queue_stats(const struct bell_queue *q, struct bell_queue_stats *ret_stats)
+{
+	*ret_stats = (struct bell_queue_stats){
+		.notified = bell_load_relaxed(&q->tail) >> BELL__SHIFT,
+		.delivered = bell_load_relaxed(&q->head),
+		.arms = bell_load_relaxed(&q->arms),
+		.rings = bell_load_relaxed(&q->rings),
+		.holes = bell_load_relaxed(&q->holes),
+		.reads = bell_load_relaxed(&q->reads),
+		.kicks = bell_load_relaxed(&q->kicks),
+		.heals = bell_load_relaxed(&q->heals),
+	};
+}
+
+/* A counter with one writer: others read it for the statistics. */
+static void count(uint64_t *counter)
+{
+	bell_store_relaxed(counter, *counter + 1);
+}
+
+/* -- the bell -------------------------------------------------------------------------------- */
+
+/* Make the fd readable, with an edge. A counter that somebody else filled up refuses the write and
+ * makes no edge: empty it and write again. Refused once more, another write came in between, and
+ * that one made the edge. */
+static void bell_write(struct bell_queue *q)
+{
+	const uint64_t one = 1;
+	uint64_t all;
+
+	if (write(q->fd, &one, sizeof(one)) >= 0 || errno != EAGAIN)
+		return;
+	(void)bell_fetch_add_relaxed(&q->heals, 1); /* a statistic */
+	(void)!read(q->fd, &all, sizeof(all));
+	(void)!write(q->fd, &one, sizeof(one));
+}
+
+/* Announce-or-claim is decided on tail: of all who see ARMED or HOLE, one clears it and rings. */
+static void claim_and_ring(struct bell_queue *q)
+{
+	uint64_t before = bell_fetch_and_acq_rel(&q->tail, ~(uint64_t)BELL__ASLEEP); /* A1, A2 */
+	int saved = errno;
+
+	if (!(before & BELL__ASLEEP))
+		return;
+	BELL_INJECT(ringing);
+	(void)bell_fetch_add_relaxed(&q->rings, 1); /* a statistic */
+	bell_write(q);
+	errno = saved;
+}
+
+/* A ring by the receiver itself. */
+static void kick(struct bell_queue *q)
+{
+	count(&q->kicks);
+	q->owed++;
+	bell_write(q);
+}
+
+/* -- notifying ------------------------------------------------------------------------------- */
+
+int bell_queue_notify_refused(struct bell_queue *q, uint32_t token)
+{
+	return token < q->capacity ? -ESHUTDOWN : -EINVAL;
+}
+
+int bell_queue_notify_slow(struct bell_queue *q, uint64_t before)
+{
+	claim_and_ring(q);
+	return before & BELL__CLOSED ? -ESHUTDOWN : 1;
+}
+
+/* Queue those of n tokens that are not queued yet: a reservation for each chunk, one ring in all.
+ * Returns tail as the last reservation found it, for CLOSED; *ret_queued counts the new ones. */
+static uint64_t enqueue(struct bell_queue *q, const uint32_t *tokens, size_t n, size_t *ret_queued)
+{
+	uint32_t claimed[CHUNK];
+	uint64_t before = 0;
+	bool ring = false;
+	size_t i = 0, j, k;
+
+	*ret_queued = 0;
+	while (i < n && !(before & BELL__CLOSED)) {
+		for (k = 0; i < n && k < CHUNK; i++)
+			if (bell__queue_claim(q, tokens[i]))
+				claimed[k++] = tokens[i];
+		if (k == 0)
+			break;
+		BELL_INJECT(claimed);
+		before = bell_fetch_add_acq_rel(&q->tail, k * BELL__POSITION); /* T1, A1 */
+		for (j = 0; j < k; j++)
+			bell__queue_publish(q, (before >> BELL__SHIFT) + j, claimed[j]);
+		ring |= bell__queue_must_ring(q, before);
+		*ret_queued += k;
+	}
+	if (ring)
+		claim_and_ring(q);
+	return before;
+}
+
+int bell_queue_notify_many(struct bell_queue *q, const uint32_t *tokens, size_t n)
+{
+	uint64_t before;
+	size_t i, queued;
+
+	if (n > INT_MAX)
+		return -EINVAL;
+	for (i = 0; i < n; i++)
+		if (tokens[i] >= q->capacity)
+			return -EINVAL;
+	if (bell_load_relaxed(&q->limit) == 0) /* close races: T1 decides */
+		return -ESHUTDOWN;
+	before = enqueue(q, tokens, n, &queued);
+	return before & BELL__CLOSED ? -ESHUTDOWN : (int)queued;
+}
+
+int bell_queue_close(struct bell_queue *q)
+{
+	bell_store_relaxed(&q->limit, 0); /* a short cut: who still sees it open meets CLOSED in tail */
+	(void)bell_fetch_or_acq_rel(&q->tail, BELL__CLOSED); /* A1 */
+	claim_and_ring(q);
+	return 0;
+}
+
+/* -- sleeping -------------------------------------------------------------------------------- */
+
+static bool published(const struct bell_queue *q, uint64_t position)
+{
+	uint32_t slot = bell_load_acquire(&q->slots[position & q->mask]); /* S1: publish */
+
+	return !((slot ^ bell__queue_lap(position, q->mask)) & BELL__LAP);
+}
+
+/* A notification that was conflated before the close may stand on a producer that has raised the
+ * flag and not yet reserved a slot. O(capacity), once the queue is closed and drained. */
+static bool any_flag_up(const struct bell_queue *q)
+{
+	uint32_t token;
+
+	for (token = 0; token < q->capacity; token++)
+		if (bell_load_relaxed(&q->flags[token])) /* ordered by CLOSED in tail: A1 */
+			return true;
+	return false;
+}
+
+/* tail was seen as v: if somebody cleared what I had set, one ring has come or will come. */
+static void settle(struct bell_queue *q, uint64_t v)
+{
+	if (q->armed && !(v & BELL__ASLEEP)) {
+		q->armed = 0;
+		q->owed++;
+	}
+}
+
+static uint64_t take_bell(struct bell_queue *q)
+{
+	uint64_t rings;
+
+	count(&q->reads);
+	return read(q->fd, &rings, sizeof(rings)) == (ssize_t)sizeof(rings) ? rings : 0;
+}
+
+static int sleeping(struct bell_queue *q)
+{
+	q->armed = 1;
+	count(&q->arms);
+	BELL_INJECT(armed);
+	return 1;
+}
+
+/* Somebody reserved the slot at head and has not published it: ask to be woken by that publisher.
+ * The fence that notify would need is done for it by membarrier, here. */
+static bool sleep_at_hole(struct bell_queue *q, uint64_t head)
+{
+	(void)bell_fetch_or_acq_rel(&q->tail, BELL__HOLE); /* A2: before the look at the slot */
+	BELL_INJECT(hole);
+	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0 && !published(q, head)) { /* A2 */
+		count(&q->holes);
+		return true;
+	}
+	if (!(bell_fetch_and_acq_rel(&q->tail, ~(uint64_t)BELL__HOLE) & BELL__HOLE)) /* A2: take back */
+		q->armed = 1; /* too late, it was claimed: the next arm counts that ring */
+	return false;
+}
+
+/* level: read the bell before arming, so that the fd falls silent. The steps are those of
+ * docs/ORDERING.md. */
+int bell__queue_arm(struct bell_queue *q, bool level)
+{
+	const uint64_t head = q->head;
+	uint64_t taken = 0, v;
+	bool armed;
+
+	if (published(q, head)) /* step 0: before the fd is touched */
+		return 0;
+	BELL_INJECT(arming);
+
+	settle(q, bell_load_relaxed(&q->tail)); /* a first look; the exchange below decides */
+	if (level && (q->owed || ++q->quiet % QUIET_ARMS == 0)) /* step 1: before arming, never after */
+		taken = take_bell(q);
+	BELL_INJECT(silenced);
+
+	v = head << BELL__SHIFT;
+	armed = bell_cas_acq_rel(&q->tail, &v, v | BELL__ARMED); /* step 2: A1 */
+	settle(q, v);
+	q->owed -= taken < q->owed ? taken : q->owed; /* more than owed: strays */
+	if (armed)
+		return sleeping(q);
+	if (q->armed) /* step 3: whoever reserved the slot saw it, and will ring */
+		return 1;
+	if (v >> BELL__SHIFT == head) { /* empty, so it was CLOSED that stopped the exchange */
+		if (any_flag_up(q)) {
+			if (bell_cas_acq_rel(&q->tail, &v, v | BELL__ARMED)) /* A1 */
+				return sleeping(q);
+		} else {
+			if (taken)
+				kick(q);
+			return -ESHUTDOWN;
+		}
+	}
+	if (!published(q, head) && sleep_at_hole(q, head)) /* step 5 */
+		return sleeping(q);
+	if (taken) /* step 4: not asleep, so the fd must stay readable */
+		kick(q);
+	return 0;
+}
+
+int bell_queue_arm(struct bell_queue *q)
+{
+	return bell__queue_arm(q, !(q->mode & BELL_QUEUE_EDGE));
+}
+
+void bell_queue_stop(struct bell_queue *q)
+{
+	q->stop = 1;
+}
+
+/* Poll up to max tokens and hand them out, until one of them says stop: what is left of them then
+ * goes back. Returns how many were handed out. */
+static size_t hand_out(struct bell_queue *q, size_t max, bell_token_fn fn, void *userdata)
+{
+	uint32_t tokens[CHUNK];
+	size_t n = bell_queue_poll(q, tokens, max < CHUNK ? max : CHUNK), i = 0, queued;
+
+	while (i < n && !q->stop)
+		fn(userdata, tokens[i++]);
+	if (i < n)
+		(void)enqueue(q, tokens + i, n - i, &queued);
+	return i;
+}
+
+ssize_t bell_queue_dispatch(
+	struct bell_queue *q, size_t budget, bell_token_fn fn, void *userdata)
+{
+	size_t done = 0, n = 0;
+	int idle = 0, r = 0;
+
+	if (budget == 0)
+		return -EINVAL;
+	if (budget > SSIZE_MAX)
+		budget = SSIZE_MAX;
+	bell_queue_ref(q); /* fn may drop the caller's */
+	q->stop = 0;
+	/* Nothing to poll and no leave to sleep, twice in a row: a producer is preempted and cannot be
+	 * waited for. Back to the loop then, rather than spin here. */
+	while (r == 0 && done < budget && !q->stop && idle < 2) {
+		n = hand_out(q, budget - done, fn, userdata);
+		done += n;
+		idle = n ? 0 : idle + 1;
+		if ((n < CHUNK || done == budget) && !q->stop)
+			r = bell_queue_arm(q);
+	}
+	/* Not asleep: the fd is readable, but an edge-triggered loop needs to be told again. */
+	if (q->mode & BELL_QUEUE_EDGE && (r == 0 || (r < 0 && done > 0)))
+		kick(q);
+	bell_queue_unref(q);
+	return r < 0 && done == 0 ? r : (ssize_t)done;
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * wait.c: blocking receive in three phases: poll; spin; arm and block on the bell.
+ *
+ * How long to spin adapts: a wait that was answered while spinning doubles the budget, one that had
+ * to sleep halves it, and every now and then the full limit is tried again. So a receiver whose
+ * tokens come close together stays awake, and one whose tokens trickle hardly spins.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <sched.h>
+#include <time.h>
+
+#include "core/core.h"
+
+#define SPIN_LEAST 500	/* ns: the budget never falls below, or it could not learn again */
+#define SPIN_RETRY 64	/* waits that had to sleep before the full limit is tried again */
+#define SPIN_TURNS 8	/* looks at the queue for one look at the clock */
+#define BACK_OFF   50000 /* ns: sleep at a preempted producer when membarrier(2) is refused */
+
+static int64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static struct timespec timespec_of(int64_t ns)
+{
+	return (struct timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
+}
+
+void bell__wait_init(struct bell_queue *q)
+{
+	cpu_set_t cpus;
+	bool alone = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 && CPU_COUNT(&cpus) == 1;
+
+	bell_queue_set_spin(q, alone ? 0 : BELL_WAIT_SPIN_DEFAULT);
+}
+
+void bell_queue_set_spin(struct bell_queue *q, uint32_t limit_ns)
+{
+	q->spin_limit = limit_ns;
+	q->spin_budget = limit_ns;
+	q->spin_misses = 0;
+}
+
+static size_t spin(struct bell_queue *q, uint32_t *ret_tokens, size_t max, int64_t deadline)
+{
+	int64_t end, now;
+	uint32_t budget;
+	size_t n;
+	int i;
+
+	if (q->spin_limit == 0)
+		return 0;
+	budget = q->spin_misses % SPIN_RETRY == SPIN_RETRY - 1 ? q->spin_limit : q->spin_budget;
+	now = now_ns();
+	end = deadline - now < budget ? deadline : now + budget;
+	for (; now < end; now = now_ns()) {
+		for (i = 0; i < SPIN_TURNS; i++) {
+			n = bell_queue_poll(q, ret_tokens, max);
+			if (n) {
+				q->spin_budget = budget < q->spin_limit / 2 ? 2 * budget : q->spin_limit;
+				q->spin_misses = 0;
+				return n;
+			}
+			bell_pause();
+		}
+	}
+	q->spin_budget = budget / 2 > SPIN_LEAST ? budget / 2 : SPIN_LEAST;
+	if (q->spin_budget > q->spin_limit)
+		q->spin_budget = q->spin_limit;
+	q->spin_misses++;
+	return 0;
+}
+
+/* deadline INT64_MAX: none. 0: look again; or the error that ends the wait. */
+static int block(const struct bell_queue *q, int64_t deadline)
+{
+	struct pollfd bell = {.fd = q->fd, .events = POLLIN};
+	struct timespec left, *timeout = NULL;
+	int r;
+
+	if (deadline != INT64_MAX) {
+		int64_t ns = deadline - now_ns();
+
+		if (ns <= 0)
+			return -ETIMEDOUT;
+		left = timespec_of(ns);
+		timeout = &left;
+	}
+	r = ppoll(&bell, 1, timeout, NULL);
+	if (r < 0)
+		return -errno;
+	if (bell.revents & POLLNVAL)
+		return -EBADF;
+	return r == 0 ? -ETIMEDOUT : 0;
+}
+
+/* Not allowed to sleep, and nothing to poll: the oldest token's producer is preempted, and without
+ * membarrier(2) it cannot be asked to ring. Spinning would hold up a producer of lower priority. */
+static int back_off(int64_t deadline)
+{
+	struct timespec pause = timespec_of(BACK_OFF);
+
+	if (deadline != INT64_MAX && now_ns() >= deadline)
+		return -ETIMEDOUT;
+	return clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL) == EINTR ? -EINTR : 0;
+}
+
+ssize_t bell_queue_wait(
+	struct bell_queue *q, uint32_t *ret_tokens, size_t max, int64_t timeout_ns)
+{
+	int64_t deadline = INT64_MAX;
+	bool tried = false;
+	size_t n;
+	int r, error;
+
+	if (max == 0)
+		return -EINVAL;
+	n = bell_queue_poll(q, ret_tokens, max);
+	if (n)
+		return (ssize_t)n;
+	if (timeout_ns >= 0) {
+		int64_t now = now_ns();
+
+		deadline = timeout_ns > INT64_MAX - now ? INT64_MAX : now + timeout_ns;
+	}
+	n = spin(q, ret_tokens, max, deadline);
+	while (n == 0) {
+		r = timeout_ns == 0 && !bell__queue_closed(q) ? 1 : bell__queue_arm(q, true);
+		if (r < 0)
+			return r;
+		error = r == 1 ? block(q, deadline) : tried ? back_off(deadline) : 0;
+		tried = r == 0;
+		n = bell_queue_poll(q, ret_tokens, max);
+		if (n == 0 && error)
+			return error;
+	}
+	return (ssize_t)n;
+}
