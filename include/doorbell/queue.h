@@ -120,7 +120,7 @@ struct bell_queue {
 struct bell_queue_stats {
 	uint64_t notified;  /* tokens queued. Conflated notifies are not counted: they write nothing */
 	uint64_t delivered; /* tokens polled */
-	uint64_t arms;	    /* times the receiver announced that it sleeps; a new queue is born armed */
+	uint64_t arms;	    /* times the receiver announced that it may sleep; a new queue is born armed */
 	uint64_t rings;	    /* write(2) on the bell by notify and close: at most arms + 1 */
 	uint64_t holes;	    /* arms, of those above, that wait for a preempted producer */
 	uint64_t reads;	    /* read(2) of the bell by the receiver */
@@ -310,19 +310,25 @@ BELL_INLINE int bell_queue_notify(struct bell_queue *q, uint32_t token)
 
 BELL_INLINE size_t bell_queue_poll(struct bell_queue *q, uint32_t *ret_tokens, size_t max)
 {
-	const uint32_t *const slots = q->slots;
 	uint8_t *const flags = q->flags;
-	const uint32_t mask = q->mask;
 	const uint64_t head = q->head;
-	size_t n = 0, i;
+	size_t n = 0, i, run;
 
-	for (; n < max; n++) {
-		uint32_t slot = bell_load_acquire(&slots[(head + n) & mask]); /* S1: publish */
+	do { /* once, and once more where the ring wraps and its lap bit turns */
+		const uint32_t *slots = &q->slots[(head + n) & q->mask];
+		const uint32_t lap = bell__queue_lap(head + n, q->mask);
+		const size_t left = q->mask + (size_t)1 - ((head + n) & q->mask);
 
-		if ((slot ^ bell__queue_lap(head + n, mask)) & BELL__LAP)
-			break;
-		ret_tokens[n] = slot & ~BELL__LAP;
-	}
+		run = max - n < left ? max - n : left;
+		for (i = 0; i < run; i++) {
+			uint32_t token = bell_load_acquire(&slots[i]) ^ lap; /* S1: publish */
+
+			if (token & BELL__LAP)
+				break;
+			ret_tokens[n + i] = token;
+		}
+		n += i;
+	} while (i == run && n < max);
 	if (n == 0)
 		return 0;
 	BELL_INJECT(taken);

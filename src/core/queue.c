@@ -265,12 +265,11 @@ static uint64_t take_bell(struct bell_queue *q)
 	return read(q->fd, &rings, sizeof(rings)) == (ssize_t)sizeof(rings) ? rings : 0;
 }
 
-static int sleeping(struct bell_queue *q)
+/* ARMED or HOLE was set: at most one ring will answer it. */
+static void announced(struct bell_queue *q)
 {
 	q->armed = 1;
 	count(&q->arms);
-	BELL_INJECT(armed);
-	return 1;
 }
 
 /* Somebody reserved the slot at head and has not published it: ask to be woken by that publisher.
@@ -278,13 +277,14 @@ static int sleeping(struct bell_queue *q)
 static bool sleep_at_hole(struct bell_queue *q, uint64_t head)
 {
 	(void)bell_fetch_or_acq_rel(&q->tail, BELL__HOLE); /* A2: before the look at the slot */
+	announced(q);
 	BELL_INJECT(hole);
 	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0 && !published(q, head)) { /* A2 */
 		count(&q->holes);
 		return true;
 	}
-	if (!(bell_fetch_and_acq_rel(&q->tail, ~(uint64_t)BELL__HOLE) & BELL__HOLE)) /* A2: take back */
-		q->armed = 1; /* too late, it was claimed: the next arm counts that ring */
+	/* Take it back. Too late if it was claimed: the next arm then counts that ring. */
+	q->armed = !(bell_fetch_and_acq_rel(&q->tail, ~(uint64_t)BELL__HOLE) & BELL__HOLE); /* A2 */
 	return false;
 }
 
@@ -309,14 +309,19 @@ int bell__queue_arm(struct bell_queue *q, bool level)
 	armed = bell_cas_acq_rel(&q->tail, &v, v | BELL__ARMED); /* step 2: A1 */
 	settle(q, v);
 	q->owed -= taken < q->owed ? taken : q->owed; /* more than owed: strays */
-	if (armed)
-		return sleeping(q);
+	if (armed) {
+		announced(q);
+		BELL_INJECT(armed);
+		return 1;
+	}
 	if (q->armed) /* step 3: whoever reserved the slot saw it, and will ring */
 		return 1;
 	if (v >> BELL__SHIFT == head) { /* empty, so it was CLOSED that stopped the exchange */
 		if (any_flag_up(q)) {
-			if (bell_cas_acq_rel(&q->tail, &v, v | BELL__ARMED)) /* A1 */
-				return sleeping(q);
+			if (bell_cas_acq_rel(&q->tail, &v, v | BELL__ARMED)) { /* A1 */
+				announced(q);
+				return 1;
+			}
 		} else {
 			if (taken)
 				kick(q);
@@ -324,7 +329,7 @@ int bell__queue_arm(struct bell_queue *q, bool level)
 		}
 	}
 	if (!published(q, head) && sleep_at_hole(q, head)) /* step 5 */
-		return sleeping(q);
+		return 1;
 	if (taken) /* step 4: not asleep, so the fd must stay readable */
 		kick(q);
 	return 0;
