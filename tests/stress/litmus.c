@@ -28,11 +28,17 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "litmus.h"
+#include "receivers.h"
 
 /* Turns of an empty loop: about the length of a poll, and of an arm and of falling asleep. */
 #define GAP_DATA  256
 #define GAP_SLEEP 2048
+
+/* data: before its own token a producer notifies a few whose flags each lie on a line of their own, so
+ * that the receiver's processor is still busy clearing those when it goes on to read the datum. */
+#define BALLAST 8
+#define LINE	64
+#define TOKENS	(LINE * (1 + BALLAST)) /* of one producer, the first of them its own */
 
 static struct options {
 	bool sleep; /* else data */
@@ -49,6 +55,7 @@ struct place {
 	pthread_t thread;
 	uint32_t token;
 	uint64_t random;
+	uint32_t ballast[BALLAST];
 };
 
 static struct bell_queue *queue;
@@ -58,13 +65,16 @@ static BELL_ALIGNED uint64_t returned, round_now; /* sleep: notifies returned, r
 static uint64_t rounds_done, failures, conflated;
 static int stopping;
 
-void litmus_token(void *userdata, uint32_t token)
+void receiver_token(void *userdata, uint32_t token)
 {
+	struct place *p = &places[token / TOKENS];
+
 	(void)userdata;
-	bell_store_release(&places[token].seen, bell_load_relaxed(&places[token].datum));
+	if (token == p->token)
+		bell_store_release(&p->seen, bell_load_relaxed(&p->datum));
 }
 
-void litmus_pass(void)
+void receiver_pass(void)
 {
 	bell_store_release(&handled, queue->head);
 }
@@ -157,6 +167,7 @@ static void *produce_data(void *userdata)
 
 	for (; !over(done, end); done++) {
 		bell_store_relaxed(&p->datum, p->datum + 1);
+		bell_queue_notify_many(queue, p->ballast, BALLAST);
 		bell_queue_notify(queue, p->token);
 		gap(p, GAP_DATA);
 		bell_store_relaxed(&p->datum, p->datum + 1);
@@ -257,7 +268,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (state->arg_num != 1)
 			argp_usage(state);
-		options.receiver = litmus_receiver(options.mode);
+		options.receiver = receiver_named(options.mode);
 		if (!options.receiver)
 			argp_error(state, "there is no mode '%s' in this build", options.mode);
 		return 0;
@@ -287,17 +298,20 @@ int main(int argc, char **argv)
 		"Run a race that other designs lose, and count what is lost.", NULL, NULL, NULL};
 	struct bell_queue_stats stats;
 	pthread_t receiver;
+	uint32_t j;
 	size_t i;
 
 	argp_err_exit_status = 2;
 	argp_parse(&argp, argc, argv, 0, NULL, NULL);
-	if (bell_queue_new(&queue, (uint32_t)options.producers, options.receiver->flags) < 0)
+	if (bell_queue_new(&queue, (uint32_t)options.producers * TOKENS, options.receiver->flags) < 0)
 		checked(NULL);
 	places = checked(aligned_alloc(BELL_CACHE_LINE, options.producers * sizeof(*places)));
 	memset(places, 0, options.producers * sizeof(*places));
 	pthread_create(&receiver, NULL, receive, NULL);
 	for (i = 0; i < options.producers; i++) {
-		places[i].token = (uint32_t)i;
+		places[i].token = (uint32_t)i * TOKENS;
+		for (j = 0; j < BALLAST; j++)
+			places[i].ballast[j] = places[i].token + (j + 1) * LINE;
 		places[i].random = 88172645463325252u + i;
 		pthread_create(&places[i].thread, NULL,
 			options.sleep ? produce_sleep : produce_data, &places[i]);

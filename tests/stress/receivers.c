@@ -13,14 +13,14 @@
 #include <doorbell/adapt/uring.h>
 #endif
 
-#include "litmus.h"
+#include "receivers.h"
 
 #define BATCH 64 /* as many as there can be producers */
 
 static void *must(void *ok)
 {
 	if (!ok) {
-		perror("litmus");
+		perror("receiver");
 		exit(2);
 	}
 	return ok;
@@ -31,8 +31,8 @@ static void handle(const uint32_t *tokens, size_t n)
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		litmus_token(NULL, tokens[i]);
-	litmus_pass();
+		receiver_token(NULL, tokens[i]);
+	receiver_pass();
 }
 
 static void run_spin(struct bell_queue *q)
@@ -86,11 +86,11 @@ static void run_uring(struct bell_queue *q)
 	must(io_uring_queue_init(4, &ring, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN) < 0
 			? NULL
 			: q);
-	must(bell_uring_attach(&bell, &ring, q, BATCH, litmus_token, NULL) < 0 ? NULL : q);
+	must(bell_uring_attach(&bell, &ring, q, BATCH, receiver_token, NULL) < 0 ? NULL : q);
 	while (n != -ESHUTDOWN && io_uring_submit_and_wait(&ring, 1) >= 0) {
 		while (io_uring_peek_cqe(&ring, &cqe) == 0) {
 			n = bell_uring_ready(&bell, cqe);
-			litmus_pass();
+			receiver_pass();
 			io_uring_cqe_seen(&ring, cqe);
 		}
 	}
@@ -109,7 +109,7 @@ static const struct receiver receivers[] = {
 #endif
 };
 
-const struct receiver *litmus_receiver(const char *name)
+const struct receiver *receiver_named(const char *name)
 {
 	size_t i;
 

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * inject.c: races made to happen. The library is built with its injection points on; a thread is
+ * stopped at one of them while others go on, and then released.
+ */
+#include <check.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#include "receivers.h"
+#include "runner.h"
+
+#define TOKENS 8
+
+/* A thread that carries one of these stops at the point, once. */
+struct stop {
+	const char *point;
+	sem_t reached, go;
+	bool raise; /* instead of stopping, be interrupted by a signal */
+};
+
+static __thread struct stop *my_stop;
+static __thread bool am_receiver;
+
+static struct bell_queue *queue;
+static const struct receiver *receiver;
+static pthread_t receiver_thread;
+static uint32_t delivered[TOKENS], first[TOKENS]; /* how often; the first ones, in order */
+static uint32_t deliveries, arm_calls;
+
+void inject_point(const char *point)
+{
+	struct stop *stop = my_stop;
+
+	if (am_receiver && strcmp(point, "arming") == 0)
+		(void)bell_fetch_add_relaxed(&arm_calls, 1);
+	if (!stop || strcmp(stop->point, point) != 0)
+		return;
+	my_stop = NULL;
+	if (stop->raise) {
+		raise(SIGUSR1);
+		return;
+	}
+	sem_post(&stop->reached);
+	while (sem_wait(&stop->go) < 0)
+		;
+}
+
+void receiver_token(void *userdata, uint32_t token)
+{
+	uint32_t n = bell_fetch_add_relaxed(&deliveries, 1);
+
+	(void)userdata;
+	if (n < TOKENS)
+		first[n] = token;
+	(void)bell_fetch_add_acq_rel(&delivered[token], 1);
+}
+
+void receiver_pass(void)
+{
+}
+
+static void stop_init(struct stop *s, const char *point)
+{
+	*s = (struct stop){.point = point};
+	sem_init(&s->reached, 0, 0);
+	sem_init(&s->go, 0, 0);
+}
+
+static void await(const uint32_t *counter, uint32_t least)
+{
+	while (bell_load_acquire(counter) < least)
+		sched_yield();
+}
+
+static uint64_t holes(void)
+{
+	struct bell_queue_stats s;
+
+	bell_queue_stats(queue, &s);
+	return s.holes;
+}
+
+/* The receiver, with an optional stop of its own. */
+static void *receive(void *stop)
+{
+	am_receiver = true;
+	my_stop = stop;
+	receiver->run(queue);
+	return NULL;
+}
+
+static const char *const modes[] = {"level", "edge", "wait", "uring"};
+#define MODES 4
+
+/* False: this build has no such mode. */
+static bool start(int mode, struct stop *stop)
+{
+	receiver = receiver_named(modes[mode]);
+	if (!receiver)
+		return false;
+	ck_assert_int_eq(bell_queue_new(&queue, TOKENS, receiver->flags), 0);
+	bell_queue_set_spin(queue, 0);
+	ck_assert_int_eq(pthread_create(&receiver_thread, NULL, receive, stop), 0);
+	return true;
+}
+
+static void finish(void)
+{
+	bell_queue_close(queue);
+	pthread_join(receiver_thread, NULL);
+	queue = bell_queue_unref(queue);
+}
+
+/* A producer of one token that stops at a point. */
+struct producer {
+	struct stop stop;
+	uint32_t token;
+	int result;
+	pthread_t thread;
+};
+
+static void *produce(void *userdata)
+{
+	struct producer *p = userdata;
+
+	my_stop = &p->stop;
+	p->result = bell_queue_notify(queue, p->token);
+	return NULL;
+}
+
+static void producer_start(struct producer *p, const char *point, uint32_t token)
+{
+	stop_init(&p->stop, point);
+	p->token = token;
+	ck_assert_int_eq(pthread_create(&p->thread, NULL, produce, p), 0);
+	sem_wait(&p->stop.reached);
+}
+
+static void producer_finish(struct producer *p)
+{
+	sem_post(&p->stop.go);
+	pthread_join(p->thread, NULL);
+}
+
+/* The number of arms does not grow: whoever receives is asleep, not spinning. */
+static void assert_quiet(void)
+{
+	struct timespec tenth = {.tv_nsec = 100000000};
+	uint32_t before = bell_load_relaxed(&arm_calls);
+
+	nanosleep(&tenth, NULL);
+	ck_assert_uint_le(bell_load_relaxed(&arm_calls) - before, 1);
+}
+
+START_TEST(a_receiver_sleeps_at_an_unpublished_slot_and_its_publisher_wakes_it)
+{
+	struct producer p;
+
+	if (!start(_i, NULL))
+		return;
+	producer_start(&p, "reserved", 1);
+	ck_assert_int_eq(bell_queue_notify(queue, 2), 1); /* behind it; rings, as the queue is armed */
+	while (holes() == 0)
+		sched_yield();
+	assert_quiet();
+	ck_assert_uint_eq(bell_load_relaxed(&deliveries), 0);
+
+	producer_finish(&p);
+	ck_assert_int_eq(p.result, 1);
+	await(&deliveries, 2);
+	ck_assert_uint_eq(first[0], 1); /* in the order of reservation */
+	ck_assert_uint_eq(first[1], 2);
+	finish();
+}
+END_TEST
+
+static const char *const producer_points[] = {"claimed", "reserved", "published", "ringing"};
+#define PRODUCER_POINTS 4
+
+START_TEST(a_producer_stopped_anywhere_neither_spins_the_receiver_nor_loses_a_token)
+{
+	const char *point = producer_points[_i / MODES];
+	struct producer p;
+	uint32_t token;
+
+	if (!start(_i % MODES, NULL))
+		return;
+	producer_start(&p, point, 0);
+	for (token = 1; token < TOKENS; token++)
+		ck_assert_int_eq(bell_queue_notify(queue, token), 1);
+	ck_assert_int_eq(bell_queue_notify(queue, 1) & ~1, 0);
+	assert_quiet();
+	producer_finish(&p);
+	for (token = 0; token < TOKENS; token++)
+		await(&delivered[token], 1);
+	finish();
+}
+END_TEST
+
+static const char *const receiver_points[] = {"taken", "cleared", "arming", "silenced", "armed"};
+#define RECEIVER_POINTS 5
+
+/* Whatever the receiver was doing, a notify at that moment is delivered without another one. */
+START_TEST(a_notify_at_any_moment_of_the_receiver_is_delivered)
+{
+	struct stop stop;
+
+	stop_init(&stop, receiver_points[_i / MODES]);
+	if (!start(_i % MODES, &stop))
+		return;
+	ck_assert_int_eq(bell_queue_notify(queue, 1), 1);
+	sem_wait(&stop.reached); /* with token 1 taken, or handled */
+	bell_queue_notify(queue, 1);
+	ck_assert_int_eq(bell_queue_notify(queue, 2), 1);
+	sem_post(&stop.go);
+	await(&delivered[2], 1);
+	await(&delivered[1], 1);
+	finish();
+}
+END_TEST
+
+START_TEST(a_close_at_any_moment_of_the_receiver_ends_it)
+{
+	struct stop stop;
+
+	stop_init(&stop, receiver_points[_i / MODES]);
+	if (!start(_i % MODES, &stop))
+		return;
+	ck_assert_int_eq(bell_queue_notify(queue, 1), 1);
+	sem_wait(&stop.reached);
+	ck_assert_int_eq(bell_queue_notify(queue, 2), 1);
+	ck_assert_int_eq(bell_queue_close(queue), 0);
+	ck_assert_int_eq(bell_queue_notify(queue, 3), -ESHUTDOWN);
+	sem_post(&stop.go);
+	finish();
+	ck_assert_uint_eq(delivered[1], 1);
+	ck_assert_uint_eq(delivered[2], 1);
+	ck_assert_uint_eq(delivered[3], 0);
+}
+END_TEST
+
+/* HOLE is set, and before the receiver looks again the slot is published. */
+START_TEST(a_slot_published_while_the_hole_is_announced_is_delivered)
+{
+	struct producer p;
+	struct stop stop;
+
+	stop_init(&stop, "hole");
+	if (!start(_i, &stop))
+		return;
+	producer_start(&p, "reserved", 1);
+	ck_assert_int_eq(bell_queue_notify(queue, 2), 1);
+	sem_wait(&stop.reached);
+	producer_finish(&p);
+	sem_post(&stop.go);
+	await(&deliveries, 2);
+	finish();
+}
+END_TEST
+
+/* The token of a notify that was conflated before the close must come, although the producer on which
+ * it stands has raised the flag only. */
+START_TEST(a_close_waits_for_a_claim_that_others_were_conflated_with)
+{
+	struct producer p;
+
+	if (!start(_i, NULL))
+		return;
+	producer_start(&p, "claimed", 1);
+	ck_assert_int_eq(bell_queue_notify(queue, 1), 0);
+	ck_assert_int_eq(bell_queue_close(queue), 0);
+	assert_quiet();
+	producer_finish(&p);
+	ck_assert_int_eq(p.result, -ESHUTDOWN);
+	pthread_join(receiver_thread, NULL);
+	ck_assert_uint_eq(delivered[1], 1);
+	queue = bell_queue_unref(queue);
+}
+END_TEST
+
+static void on_signal(int signal)
+{
+	(void)signal;
+	(void)bell_queue_notify(queue, 1); /* the very token that was interrupted */
+	(void)bell_queue_notify(queue, 2);
+}
+
+START_TEST(a_signal_handler_may_notify_at_any_point_of_a_notify)
+{
+	struct sigaction action = {.sa_handler = on_signal};
+	struct stop stop = {.point = producer_points[_i / MODES], .raise = true};
+
+	sigaction(SIGUSR1, &action, NULL);
+	if (!start(_i % MODES, NULL))
+		return;
+	my_stop = &stop;
+	errno = 4711;
+	ck_assert_int_eq(bell_queue_notify(queue, 1), 1);
+	ck_assert_int_eq(errno, 4711);
+	await(&delivered[1], 1);
+	await(&delivered[2], 1);
+	finish();
+}
+END_TEST
+
+static void refuse_membarrier(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {sizeof(code) / sizeof(code[0]), code};
+
+	ck_assert_int_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	ck_assert_int_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+}
+
+START_TEST(without_membarrier_a_blocking_wait_backs_off_instead_of_spinning)
+{
+	struct timespec tenth = {.tv_nsec = 100000000};
+	struct producer p;
+	uint32_t before;
+	int64_t began;
+
+	refuse_membarrier();
+	ck_assert(start(2, NULL));
+	producer_start(&p, "reserved", 1);
+	ck_assert_int_eq(bell_queue_notify(queue, 2), 1);
+	await(&arm_calls, 10);
+	began = runner_now();
+	before = bell_load_relaxed(&arm_calls);
+	nanosleep(&tenth, NULL);
+	/* Each turn sleeps for 50 microseconds at least. */
+	ck_assert_int_le(bell_load_relaxed(&arm_calls) - before, (runner_now() - began) / 50000 + 2);
+	producer_finish(&p);
+	await(&deliveries, 2);
+	finish();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("inject");
+	TCase *tc = runner_case(s, "stopped threads", 60);
+
+	tcase_add_loop_test(
+		tc, a_receiver_sleeps_at_an_unpublished_slot_and_its_publisher_wakes_it, 0, MODES);
+	tcase_add_loop_test(tc,
+		a_producer_stopped_anywhere_neither_spins_the_receiver_nor_loses_a_token, 0,
+		PRODUCER_POINTS * MODES);
+	tcase_add_loop_test(
+		tc, a_notify_at_any_moment_of_the_receiver_is_delivered, 0, RECEIVER_POINTS * MODES);
+	tcase_add_loop_test(
+		tc, a_close_at_any_moment_of_the_receiver_ends_it, 0, RECEIVER_POINTS * MODES);
+	tcase_add_loop_test(
+		tc, a_slot_published_while_the_hole_is_announced_is_delivered, 0, MODES);
+	tcase_add_loop_test(
+		tc, a_close_waits_for_a_claim_that_others_were_conflated_with, 0, MODES);
+	tcase_add_loop_test(tc, a_signal_handler_may_notify_at_any_point_of_a_notify, 0,
+		PRODUCER_POINTS * MODES);
+	tcase_add_test(tc, without_membarrier_a_blocking_wait_backs_off_instead_of_spinning);
+	return runner_run(s);
+}
