@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <dirent.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "runner.h"
 
@@ -20,8 +23,32 @@ static int entries(const char *path)
 	return n;
 }
 
+static void *tell_tid(void *arg)
+{
+	*(pid_t *)arg = gettid();
+	return NULL;
+}
+
+/* ThreadSanitizer starts a thread of its own beside the first one of a program, and keeps it. So
+ * have a first thread, and let it be gone, before the threads are counted. */
+static void start_first_thread(void)
+{
+	struct timespec ms = {.tv_nsec = 1000000};
+	int turns = 1000;
+	pthread_t first;
+	char path[64];
+	pid_t tid;
+
+	ck_assert_int_eq(pthread_create(&first, NULL, tell_tid, &tid), 0);
+	pthread_join(first, NULL);
+	snprintf(path, sizeof(path), "/proc/self/task/%d", tid);
+	while (turns-- > 0 && access(path, F_OK) == 0)
+		nanosleep(&ms, NULL);
+}
+
 static void before(void)
 {
+	start_first_thread();
 	fds_before = entries("/proc/self/fd");
 	threads_before = entries("/proc/self/task");
 }
