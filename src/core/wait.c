@@ -47,6 +47,11 @@ void bell_queue_set_spin(struct bell_queue *q, uint32_t limit_ns)
 	q->spin_misses = 0;
 }
 
+static uint32_t least(uint64_t a, uint32_t b)
+{
+	return a < b ? (uint32_t)a : b;
+}
+
 static size_t spin(struct bell_queue *q, uint32_t *ret_tokens, size_t max, int64_t deadline)
 {
 	int64_t end, now;
@@ -63,16 +68,14 @@ static size_t spin(struct bell_queue *q, uint32_t *ret_tokens, size_t max, int64
 		for (i = 0; i < SPIN_TURNS; i++) {
 			n = bell_queue_poll(q, ret_tokens, max);
 			if (n) {
-				q->spin_budget = budget < q->spin_limit / 2 ? 2 * budget : q->spin_limit;
+				q->spin_budget = least(2 * (uint64_t)budget, q->spin_limit);
 				q->spin_misses = 0;
 				return n;
 			}
 			bell_pause();
 		}
 	}
-	q->spin_budget = budget / 2 > SPIN_LEAST ? budget / 2 : SPIN_LEAST;
-	if (q->spin_budget > q->spin_limit)
-		q->spin_budget = q->spin_limit;
+	q->spin_budget = least(budget / 2 > SPIN_LEAST ? budget / 2 : SPIN_LEAST, q->spin_limit);
 	q->spin_misses++;
 	return 0;
 }

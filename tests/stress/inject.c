@@ -345,7 +345,8 @@ START_TEST(without_membarrier_a_blocking_wait_backs_off_instead_of_spinning)
 	before = bell_load_relaxed(&arm_calls);
 	nanosleep(&tenth, NULL);
 	/* Each turn sleeps for 50 microseconds at least. */
-	ck_assert_int_le(bell_load_relaxed(&arm_calls) - before, (runner_now() - began) / 50000 + 2);
+	ck_assert_int_le(
+		bell_load_relaxed(&arm_calls) - before, (runner_now() - began) / 50000 + 2);
 	producer_finish(&p);
 	await(&deliveries, 2);
 	finish();
@@ -362,8 +363,8 @@ int main(void)
 	tcase_add_loop_test(tc,
 		a_producer_stopped_anywhere_neither_spins_the_receiver_nor_loses_a_token, 0,
 		PRODUCER_POINTS * MODES);
-	tcase_add_loop_test(
-		tc, a_notify_at_any_moment_of_the_receiver_is_delivered, 0, RECEIVER_POINTS * MODES);
+	tcase_add_loop_test(tc, a_notify_at_any_moment_of_the_receiver_is_delivered, 0,
+		RECEIVER_POINTS * MODES);
 	tcase_add_loop_test(
 		tc, a_close_at_any_moment_of_the_receiver_ends_it, 0, RECEIVER_POINTS * MODES);
 	tcase_add_loop_test(

@@ -303,7 +303,8 @@ int main(int argc, char **argv)
 
 	argp_err_exit_status = 2;
 	argp_parse(&argp, argc, argv, 0, NULL, NULL);
-	if (bell_queue_new(&queue, (uint32_t)options.producers * TOKENS, options.receiver->flags) < 0)
+	if (bell_queue_new(&queue, (uint32_t)options.producers * TOKENS,
+		    options.receiver->flags) < 0)
 		checked(NULL);
 	places = checked(aligned_alloc(BELL_CACHE_LINE, options.producers * sizeof(*places)));
 	memset(places, 0, options.producers * sizeof(*places));

@@ -17,13 +17,12 @@
 
 #define BATCH 64 /* as many as there can be producers */
 
-static void *must(void *ok)
+static void must(int ok)
 {
 	if (!ok) {
 		perror("receiver");
 		exit(2);
 	}
-	return ok;
 }
 
 static void handle(const uint32_t *tokens, size_t n)
@@ -62,10 +61,9 @@ static void run_epoll(struct bell_queue *q)
 	uint32_t tokens[BATCH];
 	size_t n;
 
-	must(ep < 0 || epoll_ctl(ep, EPOLL_CTL_ADD, bell_queue_fd(q), &ev) < 0 ? NULL : q);
+	must(ep >= 0 && epoll_ctl(ep, EPOLL_CTL_ADD, bell_queue_fd(q), &ev) == 0);
 	do {
-		if (epoll_wait(ep, &ev, 1, -1) < 0)
-			must(errno == EINTR ? q : NULL);
+		must(epoll_wait(ep, &ev, 1, -1) >= 0 || errno == EINTR);
 		do {
 			while ((n = bell_queue_poll(q, tokens, BATCH)) > 0)
 				handle(tokens, n);
@@ -78,15 +76,14 @@ static void run_epoll(struct bell_queue *q)
 #ifdef HAVE_URING
 static void run_uring(struct bell_queue *q)
 {
+	const unsigned flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
 	struct bell_uring bell;
 	struct io_uring ring;
 	struct io_uring_cqe *cqe;
 	ssize_t n = 0;
 
-	must(io_uring_queue_init(4, &ring, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN) < 0
-			? NULL
-			: q);
-	must(bell_uring_attach(&bell, &ring, q, BATCH, receiver_token, NULL) < 0 ? NULL : q);
+	must(io_uring_queue_init(4, &ring, flags) == 0);
+	must(bell_uring_attach(&bell, &ring, q, BATCH, receiver_token, NULL) == 0);
 	while (n != -ESHUTDOWN && io_uring_submit_and_wait(&ring, 1) >= 0) {
 		while (io_uring_peek_cqe(&ring, &cqe) == 0) {
 			n = bell_uring_ready(&bell, cqe);

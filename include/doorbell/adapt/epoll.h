@@ -6,7 +6,8 @@
  *	struct epoll_event events[64];
  *	int i, n;
  *
- *	bell_epoll_attach(&bell, ep, q, 64, on_token, NULL);
+ *	if (bell_epoll_attach(&bell, ep, q, 64, on_token, NULL) < 0)
+ *		return 1;
  *	for (;;) {
  *		n = epoll_wait(ep, events, 64, -1);
  *		for (i = 0; i < n; i++)

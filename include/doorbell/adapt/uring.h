@@ -6,7 +6,8 @@
  *	struct bell_uring bell;
  *	struct io_uring_cqe *cqe;
  *
- *	bell_uring_attach(&bell, &ring, q, 64, on_token, NULL);	// q was made with BELL_QUEUE_EDGE
+ *	if (bell_uring_attach(&bell, &ring, q, 64, on_token, NULL) < 0)	// q: BELL_QUEUE_EDGE
+ *		return 1;
  *	while (io_uring_submit_and_wait(&ring, 1) >= 0) {
  *		while (io_uring_peek_cqe(&ring, &cqe) == 0) {
  *			if (io_uring_cqe_get_data(cqe) == &bell)
