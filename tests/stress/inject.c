@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -101,8 +102,9 @@ static void *receive(void *stop)
 	return NULL;
 }
 
-static const char *const modes[] = {"level", "edge", "wait", "uring"};
-#define MODES 4
+static const char *const modes[] = {
+	"level", "edge", "wait", "level-budget", "edge-budget", "uring", "uring-budget"};
+#define MODES 7
 
 /* False: this build has no such mode. */
 static bool start(int mode, struct stop *stop)
@@ -353,10 +355,11 @@ START_TEST(without_membarrier_a_blocking_wait_backs_off_instead_of_spinning)
 }
 END_TEST
 
-int main(void)
+/* Usage: inject [SECONDS], the time a test may take: a broken library is not waited for long. */
+int main(int argc, char **argv)
 {
 	Suite *s = suite_create("inject");
-	TCase *tc = runner_case(s, "stopped threads", 60);
+	TCase *tc = runner_case(s, "stopped threads", argc > 1 ? atof(argv[1]) : 60);
 
 	tcase_add_loop_test(
 		tc, a_receiver_sleeps_at_an_unpublished_slot_and_its_publisher_wakes_it, 0, MODES);

@@ -58,7 +58,7 @@ struct place {
 	uint32_t ballast[BALLAST];
 };
 
-static struct bell_queue *queue;
+struct bell_queue *queue; /* storm.c's handler notifies it */
 static struct place *places;
 static BELL_ALIGNED uint64_t handled; /* written by the receiver: the position up to which it is done */
 static BELL_ALIGNED uint64_t returned, round_now; /* sleep: notifies returned, round begun */
@@ -217,7 +217,7 @@ static void *produce_sleep(void *userdata)
 /* -- command line ---------------------------------------------------------------------------- */
 
 static const struct argp_option argp_options[] = {
-	{"mode", 'm', "MODE", 0, "level, edge, wait, spin or uring (default: level)", 0},
+	{"mode", 'm', "MODE", 0, "how to receive, see receivers.h (default: level)", 0},
 	{"producers", 'p', "N", 0, "producer threads, 1 to 64 (default: 1)", 0},
 	{"rounds", 'r', "N", 0, "rounds of each producer (default: 100000)", 0},
 	{"seconds", 's', "N", 0, "run for so long instead", 0},

@@ -9,13 +9,14 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include <doorbell/adapt/epoll.h>
 #ifdef HAVE_URING
 #include <doorbell/adapt/uring.h>
 #endif
 
 #include "receivers.h"
 
-#define BATCH 64 /* as many as there can be producers */
+#define BATCH 64
 
 static void must(int ok)
 {
@@ -73,26 +74,57 @@ static void run_epoll(struct bell_queue *q)
 	close(ep);
 }
 
+/* Through the adapter, one token at a time: every drain stops early. */
+static void run_epoll_budget(struct bell_queue *q)
+{
+	int ep = epoll_create1(EPOLL_CLOEXEC);
+	struct bell_epoll bell;
+	struct epoll_event ev;
+	ssize_t n;
+
+	must(ep >= 0 && bell_epoll_attach(&bell, ep, q, 1, receiver_token, NULL) == 0);
+	do {
+		must(epoll_wait(ep, &ev, 1, -1) >= 0 || errno == EINTR);
+		n = bell_epoll_ready(&bell);
+		receiver_pass();
+	} while (n != -ESHUTDOWN);
+	bell_epoll_detach(&bell);
+	close(ep);
+}
+
 #ifdef HAVE_URING
-static void run_uring(struct bell_queue *q)
+static void uring_loop(struct bell_queue *q, size_t budget)
 {
 	const unsigned flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
 	struct bell_uring bell;
 	struct io_uring ring;
 	struct io_uring_cqe *cqe;
 	ssize_t n = 0;
+	int r;
 
 	must(io_uring_queue_init(4, &ring, flags) == 0);
-	must(bell_uring_attach(&bell, &ring, q, BATCH, receiver_token, NULL) == 0);
-	while (n != -ESHUTDOWN && io_uring_submit_and_wait(&ring, 1) >= 0) {
-		while (io_uring_peek_cqe(&ring, &cqe) == 0) {
+	must(bell_uring_attach(&bell, &ring, q, budget, receiver_token, NULL) == 0);
+	while (n != -ESHUTDOWN) {
+		r = io_uring_submit_and_wait(&ring, 1);
+		must(r >= 0 || r == -EINTR);
+		while (n != -ESHUTDOWN && io_uring_peek_cqe(&ring, &cqe) == 0) {
 			n = bell_uring_ready(&bell, cqe);
 			receiver_pass();
 			io_uring_cqe_seen(&ring, cqe);
 		}
 	}
-	(void)!bell_uring_detach(&bell);
+	must(bell_uring_detach(&bell) >= 0);
 	io_uring_queue_exit(&ring);
+}
+
+static void run_uring(struct bell_queue *q)
+{
+	uring_loop(q, BATCH);
+}
+
+static void run_uring_budget(struct bell_queue *q)
+{
+	uring_loop(q, 1);
 }
 #endif
 
@@ -101,8 +133,11 @@ static const struct receiver receivers[] = {
 	{"edge", BELL_QUEUE_EDGE, run_epoll},
 	{"wait", 0, run_wait},
 	{"spin", 0, run_spin},
+	{"level-budget", 0, run_epoll_budget},
+	{"edge-budget", BELL_QUEUE_EDGE, run_epoll_budget},
 #ifdef HAVE_URING
 	{"uring", BELL_QUEUE_EDGE, run_uring},
+	{"uring-budget", BELL_QUEUE_EDGE, run_uring_budget},
 #endif
 };
 

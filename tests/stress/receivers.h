@@ -14,7 +14,8 @@ struct receiver {
 	void (*run)(struct bell_queue *q);
 };
 
-/* level, edge, wait, spin, and uring where the build has it; or NULL. */
+/* level, edge, wait, spin; level-budget and edge-budget: through the adapter, one token at a time;
+ * uring and uring-budget where the build has it. Or NULL. */
 const struct receiver *receiver_named(const char *name);
 
 /* The program's own. Called by the receiver: for each token; and when all tokens that were polled so
