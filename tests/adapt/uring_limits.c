@@ -10,7 +10,9 @@
 #include "rings.h"
 
 struct log {
+	struct bell_uring *bell;
 	size_t n;
+	bool detach;
 };
 
 static void record(void *userdata, uint32_t token)
@@ -19,6 +21,8 @@ static void record(void *userdata, uint32_t token)
 
 	(void)token;
 	log->n++;
+	if (log->detach && bell_uring_detach(log->bell) != 0)
+		log->n = 1000;
 }
 
 /* More completions than the queue holds, none reaped. */
@@ -169,6 +173,26 @@ START_TEST(ready_hands_out_and_is_busy_when_it_cannot_watch_again)
 	bell_queue_unref(q);
 }
 
+/* -EBUSY tells the caller to call bell_uring_watch(), which would use a queue that is gone. */
+START_TEST(ready_is_not_busy_for_a_bell_that_fn_has_detached)
+{
+	struct bell_queue *q = queue_of(8, BELL_QUEUE_EDGE);
+	struct bell_uring bell;
+	struct log log = {.bell = &bell, .detach = true};
+	struct io_uring_cqe last;
+	struct io_uring ring;
+
+	ring_init(&ring, _i, 0);
+	ck_assert_int_eq(bell_uring_attach(&bell, &ring, q, 8, record, &log), 0);
+	end_poll_and_break(&ring, &bell, &last);
+	ck_assert_int_ne(bell_uring_ready(&bell, &last), -EBUSY);
+	ck_assert_uint_eq(log.n, 1);
+	ck_assert_ptr_null(bell.queue);
+	ring_mend(&ring);
+	io_uring_queue_exit(&ring);
+	bell_queue_unref(q);
+}
+
 START_TEST(detach_from_a_full_ring_that_cannot_submit_is_busy_and_still_attached)
 {
 	struct bell_queue *q = queue_of(8, BELL_QUEUE_EDGE);
@@ -222,6 +246,7 @@ int main(void)
 	tcase_add_loop_test(tc, attach_to_a_full_ring_that_cannot_submit_is_busy, 1, 3);
 	tcase_add_loop_test(tc, attach_makes_room_in_a_full_ring_that_can_submit, 1, 3);
 	tcase_add_loop_test(tc, ready_hands_out_and_is_busy_when_it_cannot_watch_again, 1, 3);
+	tcase_add_loop_test(tc, ready_is_not_busy_for_a_bell_that_fn_has_detached, 1, 3);
 	tcase_add_loop_test(
 		tc, detach_from_a_full_ring_that_cannot_submit_is_busy_and_still_attached, 1, 3);
 	tcase_add_loop_test(tc, detach_on_a_flooded_ring_still_ends_with_one_ecanceled, 1, 3);
