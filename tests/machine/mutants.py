@@ -1,0 +1,187 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""mutants.py SOURCE: the check of machine code can fail: every order of the queue, taken away alone.
+
+Two kinds. Weakened: each operation that orders, wherever it stands in queue.h and queue.c, once for each
+weaker order it could have, and each of atomic.h's own. They are found in the sources, so one that is
+added tomorrow is tried, too. Moved: the rest, each a text that stands exactly once, and what replaces it.
+A mutant is caught if codegen.py finds something wrong in what is compiled from a copy with it.
+"""
+import os
+import re
+import shutil
+import sys
+import tempfile
+
+import codegen
+import tap
+
+ATOMIC, HEADER, SOURCE = 'include/doorbell/atomic.h', 'include/doorbell/queue.h', 'src/core/queue.c'
+
+WEAKER = {'acq_rel': ('acquire', 'release'), 'acquire': ('relaxed',), 'release': ('relaxed',),
+          'full': ('compiler',)}
+
+# Not tried, for nothing can change: the compilers at hand never move one atomic access across another,
+# so the machine code is the same without A2's compiler fence; that the look at tail stays behind the
+# slot is what codegen.py checks.
+UNSEEN = {'fence_compiler'}
+
+MOVED = {
+    'the look at HOLE goes before the slot': (HEADER, """\
+	bell__queue_publish(q, before >> BELL__SHIFT, token);
+	if (BELL_UNLIKELY(bell__queue_must_ring(q, before)))
+		return bell_queue_notify_slow(q, before);
+	return 1;
+""", """\
+	int ring = bell__queue_must_ring(q, before);
+	bell__queue_publish(q, before >> BELL__SHIFT, token);
+	return BELL_UNLIKELY(ring) ? bell_queue_notify_slow(q, before) : 1;
+"""),
+    'the hint decides that a notify is conflated': (HEADER, """\
+			bell_fence_full();     /* F1: our data before the look; poll: clear before data */
+			if (bell_load_relaxed(flag)) /* F1: behind the fence */
+				return 0;
+""", """\
+			return 0;
+"""),
+    'the fence of a conflated notify comes after the look': (HEADER, """\
+			bell_fence_full();     /* F1: our data before the look; poll: clear before data */
+			if (bell_load_relaxed(flag)) /* F1: behind the fence */
+				return 0;
+""", """\
+			if (bell_load_relaxed(flag)) {
+				bell_fence_full();
+				return 0;
+			}
+"""),
+    'the flag goes up by a store': (HEADER, """\
+	} while (bell_exchange_acq_rel(flag, 1)); /* F2: the clear in poll: the slot is free again */
+""", """\
+		bell_store_relaxed(flag, 1);
+	} while (0);
+"""),
+    'arm does not look at the slot first': (SOURCE, """\
+	if (published(q, head)) /* step 0: before the fd is touched */
+		return 0;
+""", ''),
+    'the hole is announced after membarrier': (SOURCE, """\
+	(void)bell_fetch_or_acq_rel(&q->tail, BELL__HOLE); /* A2: before the look at the slot */
+	announced(q);
+	BELL_INJECT(hole);
+	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0 && !published(q, head)) { /* A2 */
+""", """\
+	bool fenced = membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0;
+	(void)bell_fetch_or_acq_rel(&q->tail, BELL__HOLE);
+	announced(q);
+	if (fenced && !published(q, head)) {
+"""),
+    'no membarrier at a hole': (SOURCE, """\
+	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0 && !published(q, head)) { /* A2 */
+""", """\
+	if (!published(q, head)) {
+"""),
+    'no second look at a hole': (SOURCE, """\
+	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0 && !published(q, head)) { /* A2 */
+""", """\
+	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0) {
+"""),
+    'the last reference is counted without a read-modify-write': (SOURCE, """\
+	if (q && bell_fetch_sub_acq_rel(&q->refs, 1) == 1) { /* R1: all use before the free */
+""", """\
+	if (q && --q->refs == 0) {
+"""),
+}
+
+
+X86_FENCE = 'atomic.h: there is no fence on x86-64'
+
+
+def weaker_forms(atomic):
+    """atomic.h's read-modify-writes once more, with each weaker order in name and deed."""
+    out = []
+    for form in re.findall(r'^#define bell_\w+_acq_rel\(.*\n', atomic.replace('\\\n', ' '), re.M):
+        out.append(form.replace('acq_rel', 'acquire').replace('ACQ_REL', 'ACQUIRE'))
+        form = form.replace('ACQUIRE', 'RELAXED')
+        out.append(form.replace('acq_rel', 'release').replace('ACQ_REL', 'RELEASE'))
+    return ''.join(out)
+
+
+def mutants():
+    """Yield (name, file, its text with one order taken away)."""
+    for file in (HEADER, SOURCE):
+        text = tap.read(file)
+        code = tap.code_of(text)
+        lines = code.split('\n')
+        inside = {n: f for f, first, last in tap.functions(text) for n in range(first, last + 1)}
+        for m in re.finditer(r'\bbell_(\w+?)_(acq_rel|acquire|release|full|compiler)\(', code):
+            line = code.count('\n', 0, m.start()) + 1
+            if m[1] + '_' + m[2] in UNSEEN or 'BELL_TSAN' in lines[line - 2]:
+                continue
+            for weak in WEAKER[m[2]]:
+                yield ('%s: bell_%s_%s in %s, line %d, is %s' % (os.path.basename(file), m[1], m[2],
+                       inside[line], line, weak), file, text[:m.start(2)] + weak + text[m.end(2):])
+
+    atomic = tap.read(ATOMIC).replace('\\\n', ' ')
+    for m in re.finditer(r'^#define bell_(\w+)\(.*__ATOMIC_(?!RELAXED).*\n', atomic, re.M):
+        if m[1] not in UNSEEN:
+            relaxed = re.sub(r'__ATOMIC_\w+', '__ATOMIC_RELAXED', m[0])
+            yield 'atomic.h: bell_%s is relaxed' % m[1], ATOMIC, atomic.replace(m[0], relaxed)
+    fence = '__atomic_thread_fence(__ATOMIC_SEQ_CST)'
+    yield 'atomic.h: there is no fence but on x86', ATOMIC, once(ATOMIC, fence, 'bell_fence_compiler()')
+    yield X86_FENCE, ATOMIC, once(ATOMIC, 'lock; addl $0,-4(%%rsp)', '')
+
+    for name, (file, text, replacement) in MOVED.items():
+        yield name, file, once(file, text, replacement)
+
+
+def once(file, text, replacement):
+    body = tap.read(file)
+    if body.count(text) != 1:
+        sys.exit('a text to replace stands %d times in %s, not once:\n%s' % (body.count(text), file, text))
+    return body.replace(text, replacement)
+
+
+def usable(machine):
+    """The first build for a machine that can be made here, as arguments of codegen.problems, or None."""
+    for _, build_machine, compiler in codegen.BUILDS:
+        if build_machine == machine and not codegen.missing(compiler):
+            return machine, compiler, '-O2'
+    return None
+
+
+def main():
+    builds = {machine: usable(machine) for machine in ('arm64', 'x86-64')}
+    with tempfile.TemporaryDirectory() as copy:
+        for folder in ('include', 'src/core'):
+            shutil.copytree(tap.path(folder), os.path.join(copy, folder))
+        with open(os.path.join(copy, ATOMIC), 'a', encoding='utf-8') as f:
+            f.write(weaker_forms(tap.read(ATOMIC)))
+
+        for build in filter(None, builds.values()):
+            tap.result('control: it finds nothing in an unchanged copy, on ' + build[0],
+                       codegen.problems(copy, *build))
+        for name, file, text in mutants():
+            title = 'the check of machine code catches: ' + name
+            machines = ['x86-64'] if name == X86_FENCE else ['arm64']
+            if 'fence_full' in name:
+                machines = ['arm64', 'x86-64']
+            absent = [machine for machine in machines if not builds[machine]]
+            if absent:
+                tap.skip(title, 'no compiler for %s is installed' % absent[0])
+                continue
+            with open(os.path.join(copy, file), encoding='utf-8') as f:
+                healthy = f.read()
+            with open(os.path.join(copy, file), 'w', encoding='utf-8') as f:
+                f.write(text)
+            try:
+                tap.result(title, ['not on ' + machine for machine in machines
+                                   if not codegen.problems(copy, *builds[machine])])
+            except codegen.DoesNotCompile as e:
+                tap.result(title, [e])
+            with open(os.path.join(copy, file), 'w', encoding='utf-8') as f:
+                f.write(healthy)
+    tap.done()
+
+
+if __name__ == '__main__':
+    main()
