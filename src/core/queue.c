@@ -298,9 +298,8 @@ int bell__queue_arm(struct bell_queue *q, bool level)
 
 	if (published(q, head)) /* step 0: before the fd is touched */
 		return 0;
-	BELL_INJECT(arming);
-
 	settle(q, bell_load_relaxed(&q->tail)); /* a first look; the exchange below decides */
+	BELL_INJECT(arming);
 	if (level && (q->owed || ++q->quiet % QUIET_ARMS == 0)) /* step 1: before arming, never after */
 		taken = take_bell(q);
 	BELL_INJECT(silenced);

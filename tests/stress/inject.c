@@ -188,6 +188,28 @@ START_TEST(a_receiver_sleeps_at_an_unpublished_slot_and_its_publisher_wakes_it)
 }
 END_TEST
 
+/* Not armed when it reserved, it has only HOLE to tell it that somebody sleeps now. */
+START_TEST(a_producer_that_reserved_before_the_receiver_slept_sees_the_hole)
+{
+	struct producer p;
+	struct stop stop;
+
+	stop_init(&stop, "taken");
+	if (!start(_i, &stop))
+		return;
+	ck_assert_int_eq(bell_queue_notify(queue, 0), 1);
+	sem_wait(&stop.reached);
+	producer_start(&p, "reserved", 1);
+	sem_post(&stop.go);
+	while (holes() == 0)
+		sched_yield();
+	assert_quiet();
+	producer_finish(&p);
+	await(&delivered[1], 1);
+	finish();
+}
+END_TEST
+
 static const char *const producer_points[] = {"claimed", "reserved", "published", "ringing"};
 #define PRODUCER_POINTS 4
 
@@ -292,6 +314,51 @@ START_TEST(a_close_waits_for_a_claim_that_others_were_conflated_with)
 }
 END_TEST
 
+START_TEST(an_arm_with_a_token_ready_leaves_the_bell_alone)
+{
+	struct bell_queue_stats s;
+
+	ck_assert_int_eq(bell_queue_new(&queue, TOKENS, 0), 0);
+	ck_assert_int_eq(bell_queue_notify(queue, 1), 1);
+	ck_assert_int_eq(bell_queue_arm(queue), 0);
+	bell_queue_stats(queue, &s);
+	ck_assert_uint_eq(s.reads, 0);
+	ck_assert_uint_eq(s.kicks, 0);
+	queue = bell_queue_unref(queue);
+}
+END_TEST
+
+static int last_arm;
+
+static void *arm_many(void *stop)
+{
+	int i;
+
+	for (i = 0; i < 64; i++) {
+		my_stop = i == 63 ? stop : NULL; /* the one that reads the fd in any case */
+		last_arm = bell_queue_arm(queue);
+	}
+	return NULL;
+}
+
+/* Still armed, the receiver has a look at the fd for stray writes; what it reads is a true ring. */
+START_TEST(a_ring_read_in_search_of_strays_is_given_back)
+{
+	struct stop stop;
+	pthread_t thread;
+
+	stop_init(&stop, "arming");
+	ck_assert_int_eq(bell_queue_new(&queue, TOKENS, 0), 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, arm_many, &stop), 0);
+	sem_wait(&stop.reached);
+	ck_assert_int_eq(bell_queue_notify(queue, 1), 1);
+	sem_post(&stop.go);
+	pthread_join(thread, NULL);
+	ck_assert_int_eq(last_arm, 0);
+	queue = bell_queue_unref(queue);
+}
+END_TEST
+
 static void on_signal(int signal)
 {
 	(void)signal;
@@ -363,6 +430,8 @@ int main(int argc, char **argv)
 
 	tcase_add_loop_test(
 		tc, a_receiver_sleeps_at_an_unpublished_slot_and_its_publisher_wakes_it, 0, MODES);
+	tcase_add_loop_test(
+		tc, a_producer_that_reserved_before_the_receiver_slept_sees_the_hole, 0, MODES);
 	tcase_add_loop_test(tc,
 		a_producer_stopped_anywhere_neither_spins_the_receiver_nor_loses_a_token, 0,
 		PRODUCER_POINTS * MODES);
@@ -376,6 +445,8 @@ int main(int argc, char **argv)
 		tc, a_close_waits_for_a_claim_that_others_were_conflated_with, 0, MODES);
 	tcase_add_loop_test(tc, a_signal_handler_may_notify_at_any_point_of_a_notify, 0,
 		PRODUCER_POINTS * MODES);
+	tcase_add_test(tc, an_arm_with_a_token_ready_leaves_the_bell_alone);
+	tcase_add_test(tc, a_ring_read_in_search_of_strays_is_given_back);
 	tcase_add_test(tc, without_membarrier_a_blocking_wait_backs_off_instead_of_spinning);
 	return runner_run(s);
 }

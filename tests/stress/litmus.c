@@ -14,8 +14,7 @@
  * No verdict depends on the clock, but one: a receiver that gives no answer for --patience seconds is
  * called stuck, too.
  *
- * Exit status: 0 nothing lost or stuck; 1 otherwise; 2 bad usage. With --caught: the other way round,
- * and the first loss ends the run; that is how the broken builds are tried.
+ * Exit status: 0 nothing lost or stuck; 1 otherwise; 2 bad usage.
  */
 #include <argp.h>
 #include <errno.h>
@@ -45,7 +44,7 @@ static struct options {
 	const char *mode;
 	const struct receiver *receiver;
 	unsigned long producers, rounds, seconds, patience;
-	bool caught;
+	bool first;
 } options = {.mode = "level", .producers = 1, .rounds = 100000, .patience = 60};
 
 /* One producer's place; each datum has a line of its own. */
@@ -121,10 +120,11 @@ static void fail(const char *what, const struct place *p)
 	const uint64_t one = 1;
 
 	(void)bell_fetch_add_relaxed(&failures, 1);
-	if (!options.caught)
-		fprintf(stderr, "%s: token %u, datum %llu, seen %llu, tail %llx, head %llx\n", what,
-			p->token, (unsigned long long)p->datum, (unsigned long long)p->seen,
-			(unsigned long long)queue->tail, (unsigned long long)queue->head);
+	fprintf(stderr, "%s: token %u, datum %llu, seen %llu, tail %llx, head %llx\n", what, p->token,
+		(unsigned long long)p->datum, (unsigned long long)p->seen,
+		(unsigned long long)queue->tail, (unsigned long long)queue->head);
+	if (options.first)
+		_exit(1);
 	(void)!write(bell_queue_fd(queue), &one, sizeof(one)); /* so that the run can go on */
 }
 
@@ -155,8 +155,6 @@ static void await(struct place *p)
 
 static bool over(uint64_t done, uint64_t end)
 {
-	if (options.caught && bell_load_relaxed(&failures))
-		return true;
 	return options.seconds ? done % 256 == 0 && now_s() >= end : done >= options.rounds;
 }
 
@@ -222,7 +220,7 @@ static const struct argp_option argp_options[] = {
 	{"rounds", 'r', "N", 0, "rounds of each producer (default: 100000)", 0},
 	{"seconds", 's', "N", 0, "run for so long instead", 0},
 	{"patience", 'w', "N", 0, "seconds without an answer that mean stuck (default: 60)", 0},
-	{"caught", 'c', NULL, 0, "this build is broken: succeed when that shows", 0},
+	{"first", 'f', NULL, 0, "end at the first failure, at once: for a build that is broken", 0},
 	{0},
 };
 
@@ -257,8 +255,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'w':
 		options.patience = number(state, arg, 1, 1000000);
 		return 0;
-	case 'c':
-		options.caught = true;
+	case 'f':
+		options.first = true;
 		return 0;
 	case ARGP_KEY_ARG:
 		if (state->arg_num > 0 || (strcmp(arg, "data") != 0 && strcmp(arg, "sleep") != 0))
@@ -319,11 +317,6 @@ int main(int argc, char **argv)
 	}
 	for (i = 0; i < options.producers; i++)
 		pthread_join(places[i].thread, NULL);
-	if (options.caught) { /* a broken queue may not be able to close: nothing is waited for */
-		printf("%s after %llu rounds\n", failures ? "caught" : "not caught",
-			(unsigned long long)rounds_done);
-		return failures == 0;
-	}
 	bell_queue_close(queue);
 	pthread_join(receiver, NULL);
 

@@ -40,9 +40,12 @@ __attribute__((constructor)) static void storm_begins(void)
 	signal(SIGUSR1, on_signal);
 }
 
-static void delay(uint64_t turns)
+/* Short ones as often as long ones: the windows are of every size. */
+static void delay(uint64_t random)
 {
-	for (turns %= 4096; turns > 0; turns--)
+	uint64_t turns = random % (UINT64_C(1) << random % 13);
+
+	while (turns-- > 0)
 		bell_pause();
 }
 
