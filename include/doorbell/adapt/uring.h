@@ -122,7 +122,7 @@ static inline ssize_t bell_uring_ready(struct bell_uring *u, const struct io_uri
 		return cqe->res;
 	r = bell_uring_watch(u);
 	done = bell_queue_dispatch(u->queue, u->budget, u->fn, u->userdata);
-	return r < 0 ? r : done;
+	return r < 0 && u->queue ? r : done; /* fn may have detached */
 }
 
 /**
