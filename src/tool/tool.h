@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * tool.h: what the commands of doorbell(1) share. A command returns the exit status: 0, 1 if it failed,
+ * 2 if it was called in a wrong way, 128 + signal if a signal ended it.
+ */
+#ifndef TOOL_H
+#define TOOL_H
+
+enum { TOOL_FAILED = 1, TOOL_USAGE = 2 };
+
+/* One sentence on stderr, after the name of the program. Returns TOOL_FAILED. */
+__attribute__((format(printf, 1, 2))) int tool_complain(const char *format, ...);
+
+/* argv[0] is the name of the command. */
+int tool_demo(int argc, char **argv);
+
+#endif
