@@ -152,9 +152,10 @@ static void polled(struct uring_loop *loop, struct op *op, int res)
 
 static void bell_ready(struct uring_loop *loop, const struct io_uring_cqe *cqe)
 {
-	ssize_t r = bell_uring_ready(&loop->bell, cqe);
+	ssize_t r;
 
-	loop->server->wakes++;
+	loop->server->wakes += loop->bell.queue != NULL; /* after detach it is no ring */
+	r = bell_uring_ready(&loop->bell, cqe);
 	if (r == -ECANCELED)
 		loop->attached = false;
 	else if (r < 0)
