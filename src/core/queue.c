@@ -276,9 +276,10 @@ static void announced(struct bell_queue *q)
  * The fence that notify would need is done for it by membarrier, here. */
 static bool sleep_at_hole(struct bell_queue *q, uint64_t head)
 {
+	BELL_INJECT(hole);
 	(void)bell_fetch_or_acq_rel(&q->tail, BELL__HOLE); /* A2: before the look at the slot */
 	announced(q);
-	BELL_INJECT(hole);
+	BELL_INJECT(announced);
 	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0 && !published(q, head)) { /* A2 */
 		count(&q->holes);
 		return true;

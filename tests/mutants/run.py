@@ -10,12 +10,13 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 
 import table
 
 LITMUS = ["tests/stress/litmus.c", "tests/stress/receivers.c"]
 INJECT = ["-include", "tests/stress/inject.h"]
-# Long enough for the slowest killer: one that hangs has caught its mutant, too.
+# A killer that takes longer has not caught anything.
 PATIENCE = 120
 
 
@@ -27,8 +28,11 @@ def sources_of(program):
         return LITMUS + ["tests/stress/storm.c"] + INJECT
     if program == "claim":
         return ["tests/stress/claim.c"]
-    if program == "inject":
-        return ["tests/stress/inject.c", "tests/stress/receivers.c", "tests/runner.c"] + INJECT + ["-lcheck"]
+    if program.startswith("inject"):
+        return [f"tests/stress/{program}.c", "tests/stress/stops.c", "tests/runner.c", *INJECT, "-lcheck",
+                *(["tests/stress/receivers.c"] if program == "inject" else [])]
+    if program == "hole":
+        return ["tests/stress/hole.c", *INJECT]
     return [f"tests/{program}.c", "tests/runner.c", "-lcheck"] + HELPERS
 
 
@@ -61,12 +65,27 @@ def try_mutant(compiler, root, mutant):
                                    check=True).stdout.split()
         subprocess.run([compiler, *flags, *sources_of(program), *core, "-o", f"{d}/killer", *libraries],
                        cwd=root, check=True)
-        word, _, storm = program.partition(" ")
-        try:
-            status = subprocess.run([f"{d}/killer", *args], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                    env=dict(os.environ, LITMUS_STORM=storm), timeout=PATIENCE).returncode
-        except subprocess.TimeoutExpired:
-            return f"{word} hung"
+        return caught([f"{d}/killer", *args], program)
+
+
+def caught(command, program):
+    """Run a killer until it reports its first failure."""
+    environment = dict(os.environ, LITMUS_STORM=program.partition(" ")[2])
+    with subprocess.Popen(["stdbuf", "-oL", *command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                          env=environment, text=True) as run:
+        timer = threading.Timer(PATIENCE, run.terminate)
+        timer.start()
+        for line in run.stdout:
+            if line.startswith("not ok"):
+                timer.cancel()
+                run.terminate()  # not SIGKILL: check passes this on to the test it runs
+                run.wait()
+                return f"{program}: {line.strip().split(':')[-1].strip()[:60]}"
+        status = run.wait()
+        timed_out = not timer.is_alive()
+        timer.cancel()
+        if timed_out:
+            return None
         if status == 2:
             raise ValueError(f"{program} does not know its arguments")
         return f"{program} ended with {status}" if status else None

@@ -12,6 +12,7 @@ DATA = ("litmus", "data", "--first", "--mode", "spin", "--rounds", "20000000")
 SLEEP = ("litmus", "sleep", "--first", "--mode", "level", "--rounds", "1000000", "--patience", "3")
 CROWD = ("litmus", "sleep", "--first", "--mode", "wait", "--producers", "3", "--rounds", "1000000", "--patience", "3")
 INJECT = ("inject", "3")
+INJECT_ARM = ("inject_arm", "3")
 
 
 def storm(point, action, race, mode, rounds="200000"):
@@ -67,12 +68,12 @@ MUTANTS = {
         HEADER, "	bell_fence_full(); /* F1: flags cleared", "	bell_fence_compiler(); /* flags cleared", DATA),
     # -- arm -----------------------------------------------------------------------------------
     "arm touches the fd before it looks at the ring (step 0)": (
-        QUEUE, "	if (published(q, head)) /* step 0: before the fd is touched */\n		return 0;\n", "", INJECT),
+        QUEUE, "	if (published(q, head)) /* step 0: before the fd is touched */\n		return 0;\n", "", INJECT_ARM),
     "arm does not notice that it was claimed before it reads (step 1)": (
         QUEUE, "	settle(q, bell_load_relaxed(&q->tail)); /* a first look; the exchange below decides */\n", "",
         ("unit/arm_history",)),
     "arm does not notice that it was claimed while it read (step 2)": (
-        QUEUE, "	settle(q, v);\n", "", INJECT),
+        QUEUE, "	settle(q, v);\n", "", INJECT_ARM),
     "arm never reads the bell (step 1)": (
         QUEUE, "		taken = take_bell(q);\n", "		taken = 0;\n", ("unit/arm",)),
     "arm reads the bell after arming, and eats the new ring": (
@@ -99,17 +100,15 @@ MUTANTS = {
         INJECT),
     "arm announces a hole without membarrier (step 5, A2)": (
         QUEUE, "	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0 && !published(q, head)) { /* A2 */",
-        "	if (!published(q, head)) {", storm("reserved", "delay", "sleep", "wait", "2000000")),
+        "	if (!published(q, head)) {", ("hole", "1000000")),
     "arm announces a hole and does not look again (step 5, A2)": (
         QUEUE, "	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0 && !published(q, head)) { /* A2 */",
-        "	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0) {",
-        storm("hole", "delay", "sleep", "wait")),
+        "	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0) {", INJECT),
     "arm leaves the hole announced when it does not sleep (step 5, A2)": (
-        QUEUE, "	q->armed = !(bell_fetch_and_acq_rel(&q->tail, ~(uint64_t)BELL__HOLE) & BELL__HOLE); /* A2 */\n", "",
-        ("unit/arm_hole",)),
+        QUEUE, "	q->armed = !(bell_fetch_and_acq_rel(&q->tail, ~(uint64_t)BELL__HOLE) & BELL__HOLE); /* A2 */\n", "", INJECT_ARM),
     "a hole taken back too late is not counted": (
         QUEUE, "	q->armed = !(bell_fetch_and_acq_rel(&q->tail, ~(uint64_t)BELL__HOLE) & BELL__HOLE); /* A2 */\n",
-        "	(void)bell_fetch_and_acq_rel(&q->tail, ~(uint64_t)BELL__HOLE);\n	q->armed = 0;\n", INJECT),
+        "	(void)bell_fetch_and_acq_rel(&q->tail, ~(uint64_t)BELL__HOLE);\n	q->armed = 0;\n", INJECT_ARM),
     "a stray write is never read": (
         QUEUE, " || ++q->quiet % QUIET_ARMS == 0", "", ("unit/arm_hostile",)),
     # -- dispatch and wait ---------------------------------------------------------------------
@@ -122,7 +121,7 @@ MUTANTS = {
     "a stopped dispatch drops what it had taken": (
         QUEUE, "		(void)enqueue(q, tokens + i, n - i, &queued);\n", "		queued = 0;\n", ("unit/queue_dispatch",)),
     "wait in edge mode does not read the bell": (
-        WAIT, "? 1 : bell__queue_arm(q, true);", "? 1 : bell_queue_arm(q);", ("unit/wait",)),
+        WAIT, "? 1 : bell__queue_arm(q, true);", "? 1 : bell_queue_arm(q);", INJECT_ARM),
     "wait does not back off where membarrier is refused": (
         WAIT, "tried ? back_off(deadline) : 0;", "tried ? (void)back_off, 0 : 0;", INJECT),
     # -- close and the end ---------------------------------------------------------------------
@@ -138,7 +137,4 @@ MUTANTS = {
     "the end eats the bell": (
         QUEUE, "			if (taken)\n				kick(q);\n			return -ESHUTDOWN;\n", "			return -ESHUTDOWN;\n",
         ("unit/queue_close",)),
-    "references are counted by a load and a store (R1)": (
-        QUEUE, "	(void)bell_fetch_add_relaxed(&q->refs, 1); /* the caller holds one: nothing to order */\n",
-        "	bell_store_relaxed(&q->refs, bell_load_relaxed(&q->refs) + 1);\n", ("unit/threads_close",)),
 }

@@ -20,7 +20,7 @@ static void await(const uint64_t *counter, uint64_t least)
 	unsigned turns = 0;
 
 	while (bell_load_acquire(counter) < least)
-		if (++turns % 256 == 0) /* fewer processors than threads */
+		if (++turns % 16384 == 0) /* fewer processors than threads */
 			sched_yield();
 }
 
@@ -43,7 +43,7 @@ static void *follow(void *userdata)
 
 int main(int argc, char **argv)
 {
-	uint64_t round, wrong = 0;
+	uint64_t round, turns, wrong = 0;
 	uint32_t token[2];
 	pthread_t thread;
 	size_t n;
@@ -54,6 +54,8 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	for (round = 1; round <= rounds; round++) {
 		bell_store_release(&begun, round);
+		for (turns = round % 512; turns > 0; turns--) /* until the other one has seen it */
+			bell_fence_compiler();
 		notify();
 		await(&returned, 2 * round);
 		n = bell_queue_poll(queue, token, 2);

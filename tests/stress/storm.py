@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 PRODUCER = ["claimed", "reserved", "published", "ringing"]
-RECEIVER = ["taken", "cleared", "arming", "silenced", "armed", "hole"]
+RECEIVER = ["taken", "cleared", "arming", "silenced", "armed", "hole", "announced"]
 ACTIONS = ["delay", "yield", "signal"]
 
 
