@@ -23,8 +23,9 @@ extern "C" {
 /**
  * bell_queue_wait(): take up to max tokens, oldest first; if there are none, wait for one.
  * timeout_ns: nanoseconds on CLOCK_MONOTONIC; < 0: for ever; 0: do not block; INT64_MAX is fine.
- * Returns how many, > 0; -ETIMEDOUT; -EINTR: a signal handler ran and brought no token; -ESHUTDOWN:
- * closed and drained; -EINVAL: max is 0; -EBADF: somebody closed the bell. Tokens win over errors.
+ * Returns how many, > 0; -ETIMEDOUT; -EINTR: a signal handler ran while it slept, and brought no token;
+ * -ESHUTDOWN: closed and drained; -EINVAL: max is 0; -EBADF: somebody closed the bell. Tokens win
+ * over errors.
  * In three phases: poll; spin, for a time that adapts to how often spinning was worth it; arm and
  * block. It reads the bell in edge mode too, and leaves the queue fit for a loop: the two may alternate.
  * Receiver; blocks; not signal-safe.

@@ -132,7 +132,8 @@ ssize_t bell_queue_wait(
 
 		deadline = timeout_ns > INT64_MAX - now ? INT64_MAX : now + timeout_ns;
 	}
-	n = spin(q, ret_tokens, max, deadline);
+	if (timeout_ns != 0) /* a mere look teaches nothing about spinning */
+		n = spin(q, ret_tokens, max, deadline);
 	while (n == 0) {
 		r = timeout_ns == 0 && !bell__queue_closed(q) ? 1 : bell__queue_arm(q, true);
 		if (r < 0)

@@ -102,7 +102,8 @@ int main(int argc, char **argv)
 	pthread_join(thread, NULL);
 	bell_queue_stats(queue, &stats);
 	bell_queue_unref(queue);
-	printf("%llu rounds, %llu holes, %llu of them without a ring\n", (unsigned long long)rounds - 1,
-		(unsigned long long)stats.holes, (unsigned long long)lost);
+	printf("%llu rounds, %llu holes, %llu of them without a ring\n",
+		(unsigned long long)rounds - 1, (unsigned long long)stats.holes,
+		(unsigned long long)lost);
 	return lost != 0;
 }

@@ -120,8 +120,8 @@ static void fail(const char *what, const struct place *p)
 	const uint64_t one = 1;
 
 	(void)bell_fetch_add_relaxed(&failures, 1);
-	fprintf(stderr, "%s: token %u, datum %llu, seen %llu, tail %llx, head %llx\n", what, p->token,
-		(unsigned long long)p->datum, (unsigned long long)p->seen,
+	fprintf(stderr, "%s: token %u, datum %llu, seen %llu, tail %llx, head %llx\n", what,
+		p->token, (unsigned long long)p->datum, (unsigned long long)p->seen,
 		(unsigned long long)queue->tail, (unsigned long long)queue->head);
 	if (options.first)
 		_exit(1);

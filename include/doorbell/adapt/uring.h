@@ -20,6 +20,8 @@
  * DEFER_TASKRUN included, for only the ring's own thread touches the ring. struct bell_uring is the
  * caller's memory; it stays where it is, and in use, until bell_uring_ready() was given the last
  * CQE (bell_uring_detach). It holds a reference to the queue. All calls are the receiver's.
+ * Detach before io_uring_queue_exit(3). After it, no call may be made with u: all that is left to do
+ * is to drop u->queue with bell_queue_unref().
  */
 #ifndef DOORBELL_ADAPT_URING_H
 #define DOORBELL_ADAPT_URING_H
@@ -102,8 +104,8 @@ BELL_NODISCARD static inline int bell_uring_attach(struct bell_uring *u, struct 
 }
 
 /**
- * bell_uring_ready(): a CQE came whose user data is u: watch again if the kernel ended the poll (a
- * completion queue that overflowed does that), then hand out tokens.
+ * bell_uring_ready(): a CQE came whose user data is u: watch again if the poll has ended (a completion
+ * queue that overflowed does that, or a cancel of everything in the ring), then hand out tokens.
  * fn may detach u, but not free it. Returns how many tokens were handed out, 0 or more; -ESHUTDOWN: the
  * queue is closed and drained, detach now; -ECANCELED: that was the last CQE after detach, u may be
  * freed; -EBUSY: tokens were handed out but the submission queue is full: bell_uring_watch() later;
@@ -118,7 +120,7 @@ static inline ssize_t bell_uring_ready(struct bell_uring *u, const struct io_uri
 		u->pending--;
 	if (!u->queue)
 		return u->pending ? 0 : -ECANCELED;
-	if (cqe->res < 0)
+	if (cqe->res < 0 && cqe->res != -ECANCELED)
 		return cqe->res;
 	r = bell_uring_watch(u);
 	done = bell_queue_dispatch(u->queue, u->budget, u->fn, u->userdata);
