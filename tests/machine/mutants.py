@@ -10,7 +10,6 @@ A mutant is caught if codegen.py finds something wrong in what is compiled from 
 import os
 import re
 import shutil
-import sys
 import tempfile
 
 import codegen
@@ -64,16 +63,10 @@ MOVED = {
 	if (published(q, head)) /* step 0: before the fd is touched */
 		return 0;
 """, ''),
-    'the hole is announced after membarrier': (SOURCE, """\
-	(void)bell_fetch_or_acq_rel(&q->tail, BELL__HOLE); /* A2: before the look at the slot */
-	announced(q);
-	BELL_INJECT(hole);
+    'the second look at a hole comes before membarrier': (SOURCE, """\
 	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0 && !published(q, head)) { /* A2 */
 """, """\
-	bool fenced = membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0;
-	(void)bell_fetch_or_acq_rel(&q->tail, BELL__HOLE);
-	announced(q);
-	if (fenced && !published(q, head)) {
+	if (!published(q, head) && membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0) {
 """),
     'no membarrier at a hole': (SOURCE, """\
 	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0 && !published(q, head)) { /* A2 */
@@ -135,10 +128,9 @@ def mutants():
 
 
 def once(file, text, replacement):
+    """The file's text with the replacement, or None if there is not one place for it."""
     body = tap.read(file)
-    if body.count(text) != 1:
-        sys.exit('a text to replace stands %d times in %s, not once:\n%s' % (body.count(text), file, text))
-    return body.replace(text, replacement)
+    return body.replace(text, replacement) if body.count(text) == 1 else None
 
 
 def usable(machine):
@@ -162,6 +154,9 @@ def main():
                        codegen.problems(copy, *build))
         for name, file, text in mutants():
             title = 'the check of machine code catches: ' + name
+            if text is None:
+                tap.result(title, ['what it replaces does not stand once in ' + file])
+                continue
             machines = ['x86-64'] if name == X86_FENCE else ['arm64']
             if 'fence_full' in name:
                 machines = ['arm64', 'x86-64']
