@@ -43,7 +43,8 @@
  *	close, ref, stats           yes    yes        yes   | yes   yes  yes       yes
  *	poll, arm, dispatch, wait                           | no    no   no        no
  *
- * After fork(2) the child may only unref: the memory is a copy but the bell is shared.
+ * After fork(2) the child may only unref: the memory is a copy but the bell is shared. No call here is a
+ * point of cancellation of pthread_cancel(3); bell_queue_wait() is one while it sleeps.
  *
  * Includes base.h and atomic.h. The edges F1, F2, T1, S1, A1, A2 are described in docs/ORDERING.md.
  */

@@ -29,6 +29,18 @@ static long membarrier(int command)
 	return syscall(SYS_membarrier, command, 0, 0);
 }
 
+/* As read(2) and write(2), but no points of cancellation: a thread that is cancelled between claiming
+ * the bell and writing it, or between reading and arming, would leave the receiver deaf. */
+static long read_counter(int fd, uint64_t *ret_count)
+{
+	return syscall(SYS_read, fd, ret_count, sizeof(*ret_count));
+}
+
+static long add_to_counter(int fd, uint64_t count)
+{
+	return syscall(SYS_write, fd, &count, sizeof(count));
+}
+
 /* -- life ------------------------------------------------------------------------------------ */
 
 int bell_queue_new(struct bell_queue **ret_q, uint32_t capacity, unsigned flags)
@@ -82,7 +94,7 @@ struct bell_queue *bell_queue_ref(struct bell_queue *q)
 struct bell_queue *bell_queue_unref(struct bell_queue *q)
 {
 	if (q && bell_fetch_sub_acq_rel(&q->refs, 1) == 1) { /* R1: all use before the free */
-		close(q->fd);
+		(void)syscall(SYS_close, q->fd); /* no point of cancellation either */
 		free(q->memory);
 	}
 	return NULL;
@@ -130,14 +142,13 @@ static void count(uint64_t *counter)
  * that one made the edge. */
 static void bell_write(struct bell_queue *q)
 {
-	const uint64_t one = 1;
 	uint64_t all;
 
-	if (write(q->fd, &one, sizeof(one)) >= 0 || errno != EAGAIN)
+	if (add_to_counter(q->fd, 1) >= 0 || errno != EAGAIN)
 		return;
 	(void)bell_fetch_add_relaxed(&q->heals, 1); /* a statistic */
-	(void)!read(q->fd, &all, sizeof(all));
-	(void)!write(q->fd, &one, sizeof(one));
+	(void)read_counter(q->fd, &all);
+	(void)add_to_counter(q->fd, 1);
 }
 
 /* Announce-or-claim is decided on tail: of all who see ARMED or HOLE, one clears it and rings. */
@@ -262,7 +273,7 @@ static uint64_t take_bell(struct bell_queue *q)
 	uint64_t rings;
 
 	count(&q->reads);
-	return read(q->fd, &rings, sizeof(rings)) == (ssize_t)sizeof(rings) ? rings : 0;
+	return read_counter(q->fd, &rings) == sizeof(rings) ? rings : 0;
 }
 
 /* ARMED or HOLE was set: at most one ring will answer it. */

@@ -48,7 +48,7 @@ MUTANTS = {
         QUEUE, "bell_fetch_and_acq_rel(&q->tail, ~(uint64_t)BELL__ASLEEP); /* A1, A2 */",
         "bell_fetch_and_acq_rel(&q->tail, ~(uint64_t)BELL__ARMED);", INJECT),
     "a full counter is not healed": (
-        QUEUE, "	(void)!read(q->fd, &all, sizeof(all));\n", "	(void)all;\n", ("unit/arm_hostile",)),
+        QUEUE, "	(void)read_counter(q->fd, &all);\n", "	(void)all;\n", ("unit/arm_hostile",)),
     "errno is not kept": (
         QUEUE, "	errno = saved;\n", "	(void)saved; errno = 11;\n", INJECT),
     "a batch queues what it could not claim": (
