@@ -1,0 +1,246 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""run.py [--list | --trail] [NAME...]: the model of the queue, queue.pml, explored by SPIN.
+
+Healthy rows are searched to the end and must show no error; a search that met a limit of depth or
+memory fails. Each mutant takes one safeguard away and must fail, in the way that its row says: a
+mutant that lives would mean that the model does not see what the safeguard is for. NAME...: these
+rows only. --trail: print the way to the error of a row, step by step.
+"""
+import concurrent.futures
+import os
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+MODEL = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'queue.pml')
+BASE = dict(MEMORY=0, EDGE=0, LOOP='DISPATCH', PRODUCERS=2, NOTIFIES=2, TOKENS=1, SIZE=1, CLOSE=0)
+MEMORY_MB = 1500
+SECONDS = 300
+JOBS = 2
+
+# What an error looks like.
+LOST = 'seen[i]=='                  # nothing moves any more, and something was not delivered or seen
+LEFT = 'head==position'             # ... and something is still in the ring
+BROKEN_PROMISE = 'seen[i]>=promised[i]'
+DEAF = '(armed||hole)'              # the receiver waits, and no bell sounds or will
+SLEPT = '!(early)'                  # told to sleep with a token published before
+SPINS = 'turns<='                   # the receiver goes round for nothing
+UNBOUNDED = '(n<'                   # a poll returns more than there can be
+RINGS = '!(answered)'               # two rings for one arm, or one for none
+AWAKE = '!(armed)&& !(hole)'        # arm says 0 and leaves a bit, so that an awake receiver is rung
+UNENDED = ' !(1)'                   # closed, and the receiver sleeps for ever
+
+RING_2 = 'TOKENS=2 SIZE=2'
+
+# name, sentence, macros
+HEALTHY = [
+    ('level-1', 'level, dispatch, both on one token', ''),
+    ('level-2', 'level, dispatch, a token each', RING_2),
+    ('level-1-budget', 'level, dispatch of 1, both on one token', 'BUDGET=1'),
+    ('level-2-budget', 'level, dispatch of 1, a token each', 'BUDGET=1 ' + RING_2),
+    ('level-1-drain', 'level, drains and arms until told 1, both on one token', 'LOOP=DRAIN'),
+    ('level-2-drain', 'level, drains and arms until told 1, a token each', 'LOOP=DRAIN ' + RING_2),
+    ('level-2-drain-1', 'level, the same by polls of 1', 'LOOP=DRAIN BUDGET=1 ' + RING_2),
+    ('level-1-stops', 'level, stops after a token without arming, both on one', 'LOOP=STOPS BUDGET=1'),
+    ('level-2-stops', 'level, stops after a token without arming, a token each',
+     'LOOP=STOPS BUDGET=1 ' + RING_2),
+    ('level-1-forgets', 'level, does not heed "poll again", both on one token', 'LOOP=FORGETS'),
+    ('level-2-forgets', 'level, does not heed "poll again", a token each', 'LOOP=FORGETS ' + RING_2),
+    ('edge-1', 'edge, dispatch, both on one token', 'EDGE=1'),
+    ('edge-2', 'edge, dispatch, a token each', 'EDGE=1 ' + RING_2),
+    ('edge-1-budget', 'edge, dispatch of 1, both on one token', 'EDGE=1 BUDGET=1'),
+    ('edge-2-budget', 'edge, dispatch of 1, a token each', 'EDGE=1 BUDGET=1 ' + RING_2),
+    ('edge-1-drain', 'edge, drains and arms until told 1, both on one token', 'EDGE=1 LOOP=DRAIN'),
+    ('edge-2-drain', 'edge, drains and arms until told 1, a token each',
+     'EDGE=1 LOOP=DRAIN ' + RING_2),
+
+    ('level-1-of-3', 'level, 3 producers on one token', 'PRODUCERS=3 NOTIFIES=1'),
+    ('level-2-of-3', 'level, 3 producers on two tokens', 'PRODUCERS=3 NOTIFIES=1 ' + RING_2),
+    ('edge-1-of-3', 'edge, 3 producers on one token', 'EDGE=1 PRODUCERS=3 NOTIFIES=1'),
+    ('edge-2-of-3', 'edge, 3 producers on two tokens', 'EDGE=1 PRODUCERS=3 NOTIFIES=1 ' + RING_2),
+
+    ('level-spurious', 'level, woken twice for other reasons', 'SPURIOUS=2 NOTIFIES=2'),
+    ('edge-spurious', 'edge, woken twice for other reasons', 'EDGE=1 SPURIOUS=2'),
+    ('level-stray', 'level, a stranger writes the fd', 'STRAY=1 LOOP=DRAIN'),
+    ('level-refused', 'level, membarrier refused', 'REFUSED=1'),
+    ('edge-refused', 'edge, membarrier refused', 'EDGE=1 REFUSED=1'),
+
+    ('level-1-close', 'level, closed meanwhile, both on one token', 'CLOSE=1 NOTIFIES=1'),
+    ('level-2-close', 'level, closed meanwhile, dispatch of 1, a token each',
+     'CLOSE=1 NOTIFIES=1 BUDGET=1 ' + RING_2),
+    ('level-1-close-2', 'level, closed meanwhile, one producer twice', 'CLOSE=1 PRODUCERS=1'),
+    ('level-drain-close', 'level, closed meanwhile, drains, both on one token',
+     'CLOSE=1 NOTIFIES=1 LOOP=DRAIN'),
+    ('edge-1-close', 'edge, closed meanwhile, both on one token', 'EDGE=1 CLOSE=1 NOTIFIES=1'),
+    ('edge-2-close', 'edge, closed meanwhile, dispatch of 1, a token each',
+     'EDGE=1 CLOSE=1 NOTIFIES=1 BUDGET=1 ' + RING_2),
+    ('edge-1-close-2', 'edge, closed meanwhile, one producer twice', 'EDGE=1 CLOSE=1 PRODUCERS=1'),
+    ('level-close-look', 'closed meanwhile: would a conflated notify look at limit, all told 0 is kept',
+     'CLOSE=1 NOTIFIES=1 LOOP=DRAIN PROMISE_ALL=1 CONFLATED_LOOKS_AT_LIMIT=1'),
+]
+for memory, what in (1, 'store buffers'), (2, 'weaker stores'):
+    m = 'MEMORY=%d ' % memory
+    HEALTHY += [
+        ('level-1-m%d' % memory, what + ', level, both on one token', m),
+        ('level-2-m%d' % memory, what + ', level, dispatch of 1, a token each', m + 'BUDGET=1 ' + RING_2),
+        ('edge-1-m%d' % memory, what + ', edge, both on one token', m + 'EDGE=1'),
+        ('edge-2-m%d' % memory, what + ', edge, a token each', m + 'EDGE=1 ' + RING_2),
+        ('level-forgets-m%d' % memory, what + ', level, does not heed "poll again"', m + 'LOOP=FORGETS'),
+        ('level-of-3-m%d' % memory, what + ', level, 3 producers on one token',
+         m + 'PRODUCERS=3 NOTIFIES=1'),
+        ('level-close-m%d' % memory, what + ', level, closed meanwhile', m + 'CLOSE=1 NOTIFIES=1'),
+        ('edge-close-m%d' % memory, what + ', edge, closed meanwhile', m + 'EDGE=1 CLOSE=1 NOTIFIES=1'),
+    ]
+
+# What cannot show here, and why:
+#   F2's release and acquire, T1's order, S1's acquire: loads are never late in this model. GenMC, on
+#     the C code under RC11 and IMM, is for those (edges/).
+#   M_ARM_NO_FIRST_LOOK, without arm's look at tail before the read: costs a wake-up for nothing for each
+#     ring, and loses nothing; the swap looks again.
+#   The fences of F1 and A2 without store buffers (MEMORY=0), and S1's release in order (MEMORY=1).
+#
+# name (its macro), what is missing, macros, the error
+ONE = 'PRODUCERS=1 LOOP=DRAIN'
+TWO = 'NOTIFIES=1 LOOP=DRAIN'
+MUTANTS = [
+    ('M_NOTIFY_NO_FENCE', 'F1: no fence before the look at the flag', 'MEMORY=1 ' + ONE, LOST),
+    ('M_HINT_DECIDES', 'F1: the look without a fence decides', 'MEMORY=1 ' + ONE, LOST),
+    ('M_POLL_NO_FENCE', 'F1: no fence after the flags are cleared', 'MEMORY=1 ' + ONE, LOST),
+    ('M_POLL_CLEARS_AT_ONCE', 'each flag is cleared as its slot is read', 'LOOP=DRAIN', UNBOUNDED),
+    ('M_RAISE_NOT_ATOMIC', 'F2: the flag is raised by load and store', TWO, UNBOUNDED),
+    ('M_RESERVE_NOT_ATOMIC', 'T1: a slot is reserved by load and store', TWO + ' ' + RING_2, LOST),
+    ('M_PUBLISH_FIRST', 'the slot is published before it is reserved', TWO + ' ' + RING_2, LEFT),
+    ('M_PUBLISH_RELAXED', 'S1: the slot is stored without release', 'MEMORY=2 ' + ONE, LOST),
+    ('M_NO_LAP', 'no lap bit', ONE, UNBOUNDED),
+    ('M_NOTIFY_IGNORES_ARMED', 'A1: notify does not look for ARMED', ONE, LEFT),
+    ('M_NOTIFY_IGNORES_HOLE', 'A2: notify does not look for HOLE', 'LOOP=DRAIN', LEFT),
+    ('M_NO_MEMBARRIER', 'A2: HOLE without membarrier', 'MEMORY=1 LOOP=DRAIN NOTIFIES=1 ' + RING_2, LEFT),
+    ('M_CLAIM_NOT_ATOMIC', 'A1: the arm is claimed by load and store', 'EDGE=1 ' + TWO + ' ' + RING_2, RINGS),
+    ('M_CLAIM_RINGS_ALWAYS', 'whoever comes to claim rings', 'EDGE=1 ' + TWO + ' ' + RING_2, RINGS),
+    ('M_CLAIM_LEAVES_HOLE', 'a claim leaves HOLE', 'EDGE=1 LOOP=DRAIN ' + RING_2, RINGS),
+    ('M_CLAIM_LEAVES_ARMED', 'a claim leaves ARMED', TWO + ' ' + RING_2, SPINS),
+    ('M_CLAIM_NO_WRITE', 'a claim without a write', ONE, LEFT),
+    ('M_ARM_NO_STEP_0', 'arm does not look before it touches the fd', ONE + ' SPURIOUS=1', SLEPT),
+    ('M_ARM_NO_SECOND_LOOK', 'arm does not ask whether it was claimed when it swaps', 'LOOP=DRAIN', DEAF),
+    ('M_ARM_NEVER_READS_UNASKED', 'a bell nobody owes is never read', ONE + ' STRAY=1', SPINS),
+    ('M_ARM_NO_RECHECK', 'A1: arms without comparing the position', ONE, LEFT),
+    ('M_ARM_NOT_ATOMIC', 'A1: compares, then arms', ONE, LEFT),
+    ('M_ARM_HEEDS_NO_CLOSE', 'A1: arms though closed', ONE + ' CLOSE=1', UNENDED),
+    ('M_READ_AFTER_ARM', 'reads the fd after arming', ONE, LEFT),
+    ('M_READ_SETTLES_ALL', 'a read settles rings not yet written', 'LOOP=DRAIN', SPINS),
+    ('M_ARM_NO_STEP_3', 'forgets that it is armed', 'LOOP=DRAIN SPURIOUS=1', AWAKE),
+    ('M_NO_GIVE_BACK', 'what was read is not given back', 'LOOP=FORGETS ' + RING_2, DEAF),
+    ('M_KICK_NOT_OWED', 'what is given back is not counted', 'LOOP=FORGETS ' + RING_2, SPINS),
+    ('M_NO_HOLE', 'sleeps at a hole without HOLE', TWO + ' ' + RING_2, LEFT),
+    ('M_HOLE_NO_RECHECK', 'A2: no look at the slot after HOLE', TWO + ' ' + RING_2, LEFT),
+    ('M_HOLE_LEFT', 'HOLE is not taken back', TWO + ' ' + RING_2, AWAKE),
+    ('M_HOLE_BACK_UNCOUNTED', 'HOLE taken back though claimed, the ring not counted', 'LOOP=DRAIN', SPINS),
+    ('M_EDGE_STOPS_SILENTLY', 'edge: a dispatch that stops early does not ring itself',
+     'EDGE=1 BUDGET=1 NOTIFIES=1 ' + RING_2, DEAF),
+    ('M_EDGE_ENDS_SILENTLY', 'edge: tokens handed out, then closed, and nobody is told',
+     'EDGE=1 CLOSE=1 NOTIFIES=1 PRODUCERS=1', DEAF),
+    ('M_CLOSE_NO_RING', 'close does not ring', ONE + ' CLOSE=1', UNENDED),
+    ('M_CLOSE_NO_SCAN', 'no search for flags that are up', TWO + ' CLOSE=1', BROKEN_PROMISE),
+    ('M_CLOSE_SLEEPS_UNARMED', 'a flag is up: sleeps without arming', TWO + ' CLOSE=1', UNENDED),
+    ('M_CLOSE_ARMS_BLINDLY', 'a flag is up: arms without comparing', TWO + ' CLOSE=1', UNENDED),
+    ('M_CLOSE_KEEPS_BELL', 'closed: what was read is not given back', 'CLOSE=1 NOTIFIES=1 PRODUCERS=1', DEAF),
+    ('M_REFUSED_UNPUBLISHED', 'a notify refused late leaves its slot unpublished', TWO + ' CLOSE=1', UNENDED),
+    ('PROMISE_ALL', 'not promised: what is told 0 while close runs', TWO + ' CLOSE=1', BROKEN_PROMISE),
+]
+
+
+def defines(macros):
+    all_of = dict(BASE)
+    for word in macros.split():
+        name, _, value = word.partition('=')
+        all_of[name] = value or '1'
+    return ['-D%s=%s' % item for item in all_of.items()]
+
+
+# A mutant says something only where nothing fails without it.
+seen = {tuple(sorted(defines(row[2]))) for row in HEALTHY}
+for mutant in MUTANTS:
+    key = tuple(sorted(defines(mutant[2])))
+    if key not in seen:
+        seen.add(key)
+        HEALTHY.append(('healthy-' + mutant[0], 'where that mutant fails, the code as it is does not', mutant[2]))
+
+
+def limit():
+    resource.setrlimit(resource.RLIMIT_AS, ((MEMORY_MB + 500) << 20,) * 2)
+
+
+def explore(macros, folder, level='-O2'):
+    """The output of the search, or an error of what leads to it."""
+    shutil.copy(MODEL, folder)
+    options = dict(cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=SECONDS)
+    made = subprocess.run(['spin'] + defines(macros) + ['-a', 'queue.pml'], **options)
+    if made.returncode == 0:
+        made = subprocess.run(['gcc', level, '-w', '-DSAFETY', '-DNOCLAIM', '-DMEMLIM=%d' % MEMORY_MB,
+                               '-o', 'pan', 'pan.c'], **options)
+    if made.returncode != 0:
+        return 'not built: ' + made.stdout
+    return subprocess.run(['./pan', '-m20000', '-w21'], preexec_fn=limit, **options).stdout
+
+
+def judge(output, expected):
+    """What is wrong with it; None: all as expected."""
+    errors = re.search(r'errors: (\d+)', output)
+    first = re.search(r'^pan:\d+: (.*)', output, re.M)
+    if not errors:
+        return output.strip()[-400:] or 'no output'
+    if 'max search depth too small' in output or 'out of memory' in output or 'aborted' in output:
+        return 'not searched to the end'
+    if expected is None:
+        return first.group(1) if errors.group(1) != '0' else None
+    if errors.group(1) == '0':
+        return 'survives'
+    return None if expected in first.group(1) else 'fails otherwise: ' + first.group(1)
+
+
+def run(row):
+    name, sentence, macros = row[:3]
+    expected = row[3] if len(row) > 3 else None
+    if expected:
+        macros += ' ' + name
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix='bell-model-') as folder:
+        try:
+            output = explore(macros, folder, '-O1' if expected else '-O2')
+        except subprocess.TimeoutExpired:
+            return 'longer than %d s' % SECONDS, ''
+        wrong = judge(output, expected)
+        if '--trail' in sys.argv and os.path.exists(folder + '/queue.pml.trail'):
+            subprocess.run(['spin', '-t', '-p', '-g', '-l'] + defines(macros) + ['queue.pml'], cwd=folder)
+    states = re.search(r'([0-9.e+]+) states, stored', output)
+    return wrong, '%s states, %.1f s' % (states.group(1) if states else '?', time.monotonic() - started)
+
+
+def main():
+    wanted = [a for a in sys.argv[1:] if not a.startswith('--')]
+    rows = [r for r in HEALTHY + MUTANTS if not wanted or r[0] in wanted]
+    if '--list' in sys.argv:
+        for row in rows:
+            print('%-28s %s%s' % (row[0], row[2], '  fails: ' + row[3] if len(row) > 3 else ''))
+        return 0
+    if not shutil.which('spin') or not shutil.which('gcc'):
+        print('1..0 # SKIP spin or gcc is not installed')
+        return 0
+    print('1..%d' % len(rows), flush=True)
+    failed = 0
+    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+        for i, (row, (wrong, figures)) in enumerate(zip(rows, pool.map(run, rows)), 1):
+            print('%sok %d - %s: %s (%s)' % ('not ' if wrong else '', i, row[0], row[1], figures), flush=True)
+            if wrong:
+                failed += 1
+                print('# ' + wrong.replace('\n', '\n# '), flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
