@@ -37,7 +37,9 @@
  * sequentially consistent fence of C11. */
 static inline void bell_fence_full(void)
 {
-#if defined(__x86_64__)
+#if defined(BELL_PORTABLE_FENCE) /* for checkers that read C and no assembler */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+#elif defined(__x86_64__)
 	/* Any locked instruction is a full fence for ordinary memory, and cheaper than the mfence that
 	 * some compilers emit here. It adds nothing to a word of the stack that nobody shares. */
 	__asm__ __volatile__("lock; addl $0,-4(%%rsp)" ::: "memory", "cc");

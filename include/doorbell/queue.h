@@ -113,8 +113,9 @@ struct bell_queue {
 	uint32_t spin_misses;
 
 	/* Written rarely, by anyone. */
-	BELL_ALIGNED uint32_t refs;
-	uint64_t rings, heals;
+	BELL_ALIGNED uint64_t rings;
+	uint64_t heals;
+	uint32_t refs;
 };
 
 /** Counters since the queue was made; exact when nothing else runs, else each a moment old. */
@@ -173,8 +174,9 @@ BELL_PUBLIC BELL_NONNULL(1) uint32_t bell_queue_capacity(const struct bell_queue
 /**
  * bell_queue_notify(): say that a token is ready.
  * Returns 1: newly queued; 0: conflated with a notification not yet polled; -EINVAL: token is not
- * below capacity; -ESHUTDOWN: closed. If the close ran at the same time, the token of a refused
- * notify may still be delivered. Errors leave everything as it was; nothing else can fail.
+ * below capacity; -ESHUTDOWN: closed. A notify that runs while another thread closes may get any of the
+ * answers of an open or a closed queue; then a 0 may be conflated with one that is refused, and what
+ * is refused may still be delivered. Errors leave everything as it was; nothing else can fail.
  * Data: what the caller wrote before is visible to the receiver after the poll that delivers the
  * token. Data that is written again while the token may be queued needs to be atomic or locked, for
  * the receiver may be reading it.
@@ -318,7 +320,7 @@ BELL_INLINE size_t bell_queue_poll(struct bell_queue *q, uint32_t *ret_tokens, s
 	do { /* once, and once more where the ring wraps and its lap bit turns */
 		const uint32_t *slots = &q->slots[(head + n) & q->mask];
 		const uint32_t lap = bell__queue_lap(head + n, q->mask);
-		const size_t left = q->mask + (size_t)1 - ((head + n) & q->mask);
+		const size_t left = q->mask + (size_t)1 - (size_t)((head + n) & q->mask);
 
 		run = max - n < left ? max - n : left;
 		for (i = 0; i < run; i++) {

@@ -60,7 +60,8 @@ int bell_queue_new(struct bell_queue **ret_q, uint32_t capacity, unsigned flags)
 	fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (fd < 0)
 		return -errno;
-	memory = calloc(1, BELL_CACHE_LINE - 1 + sizeof(*q) + size * sizeof(*q->slots) + capacity);
+	memory = calloc(
+		1, BELL_CACHE_LINE - 1 + sizeof(*q) + (size_t)size * sizeof(*q->slots) + capacity);
 	if (!memory) {
 		error = -errno;
 		close(fd);

@@ -29,7 +29,11 @@ static int64_t now_ns(void)
 
 static struct timespec timespec_of(int64_t ns)
 {
-	return (struct timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
+	int64_t s = ns / 1000000000;
+
+	if (s > INT32_MAX) /* where time_t has 32 bits: sleep for 68 years at most */
+		s = INT32_MAX;
+	return (struct timespec){.tv_sec = (time_t)s, .tv_nsec = (long)(ns % 1000000000)};
 }
 
 void bell__wait_init(struct bell_queue *q)

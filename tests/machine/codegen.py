@@ -69,8 +69,8 @@ NEXT = {
     },
 }
 
-# Where the fields lie that other threads change, on 64-bit machines; the last two are statistics.
-FIELDS = {128: 'tail', 384: 'refs', 392: None, 400: None}
+# Where the fields lie that other threads change, on 64-bit machines; None: statistics.
+FIELDS = {128: 'tail', 384: None, 392: None, 400: 'refs'}
 
 # Builds: name, machine, compiler with its options. arm64 in its first form, with the single
 # instructions of ARMv8.1, and with the calls that gcc makes if it is to decide at run time.
@@ -86,7 +86,11 @@ BUILDS = [
     ('clang for arm64 with LSE', 'arm64', ARM_CLANG + ['-march=armv8.1-a']),
 ]
 
-MEMBARRIER, EXPEDITED = {'x86-64': 324, 'arm64': 283}, 8
+EXPEDITED = 8  # the command of membarrier(2)
+SYSCALLS = {
+    'x86-64': {0: 'read', 1: 'write', 3: 'close', 324: 'membarrier'},
+    'arm64': {63: 'read', 64: 'write', 57: 'close', 283: 'membarrier'},
+}
 SIZES = {'b': 1, 'l': 4, 'w': 4, 'q': 8, 'x': 8}
 
 
@@ -192,14 +196,19 @@ def inlined(functions, name):
 
 
 def event(machine, before, line):
-    called = re.match(r'(?:callq?|jmp|bl?) (read|write|close|free|syscall)\b', line)
+    called = re.match(r'(?:callq?|jmp|bl?) (free|syscall)\b', line)
     if not called:
         return EVENT[machine](before, line)
-    if called[1] != 'syscall':
-        return called[1]
-    near = ' '.join(before[-12:])
-    numbers = (MEMBARRIER[machine], EXPEDITED)
-    return 'membarrier' if all(re.search(r' [#$]?%d\b' % n, near) for n in numbers) else None
+    if called[1] == 'free':
+        return 'free'
+    # The number is what was put last into the register of the first argument.
+    near = ' '.join(before[-14:])
+    zero = near.replace('xorl %edi, %edi', 'movl $0, %edi')
+    numbers = re.findall(r'mov[lq]? (?:\$(\d+), %[er]di\b|[wx]0, #?(\d+))', zero)
+    name = SYSCALLS[machine].get(int(''.join(numbers[-1]))) if numbers else None
+    if name == 'membarrier' and not re.search(r' [#$]?%d\b' % EXPEDITED, near):
+        return None
+    return name
 
 
 def successors(lines):

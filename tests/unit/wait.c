@@ -52,7 +52,7 @@ START_TEST(ten_tokens_come_in_several_waits_in_order)
 	for (i = 0; i < 10; i++)
 		bell_queue_notify(q, i);
 	while ((n = bell_queue_wait(q, tokens, next < 6 ? 3 : 16, 0)) > 0)
-		for (i = 0; i < n; i++)
+		for (i = 0; i < (size_t)n; i++)
 			ck_assert_uint_eq(tokens[i], next++);
 	ck_assert_int_eq(n, -ETIMEDOUT);
 	ck_assert_uint_eq(next, 10);
