@@ -311,6 +311,14 @@ BELL_INLINE int bell_queue_notify(struct bell_queue *q, uint32_t token)
 	return 1;
 }
 
+static inline void bell__queue_clear(uint8_t *flags, uint32_t token)
+{
+	if (BELL_TSAN)
+		(void)bell_exchange_acq_rel(&flags[token], 0); /* F1, F2 */
+	else
+		bell_store_release(&flags[token], 0); /* F2: slots read before */
+}
+
 BELL_INLINE size_t bell_queue_poll(struct bell_queue *q, uint32_t *ret_tokens, size_t max)
 {
 	uint8_t *const flags = q->flags;
@@ -335,13 +343,20 @@ BELL_INLINE size_t bell_queue_poll(struct bell_queue *q, uint32_t *ret_tokens, s
 	if (n == 0)
 		return 0;
 	BELL_INJECT(taken);
-	/* Only now: a flag cleared earlier could be raised again within this very poll. */
-	for (i = 0; i < n; i++) {
-		if (BELL_TSAN)
-			(void)bell_exchange_acq_rel(&flags[ret_tokens[i]], 0); /* F1, F2 */
-		else
-			bell_store_release(&flags[ret_tokens[i]], 0); /* F2: slots read before */
+	/* Only now: a flag cleared earlier could be raised again within this very poll. Four at a time,
+	 * read before any is stored: a processor that suspects the stores of overlapping the reads would
+	 * otherwise do one after the other. */
+	for (i = 0; i + 4 <= n; i += 4) {
+		const uint32_t a = ret_tokens[i], b = ret_tokens[i + 1];
+		const uint32_t c = ret_tokens[i + 2], d = ret_tokens[i + 3];
+
+		bell__queue_clear(flags, a);
+		bell__queue_clear(flags, b);
+		bell__queue_clear(flags, c);
+		bell__queue_clear(flags, d);
 	}
+	for (; i < n; i++)
+		bell__queue_clear(flags, ret_tokens[i]);
 	BELL_INJECT(cleared);
 	bell_store_relaxed(&q->head, head + n); /* ours; others read it for the statistics only */
 	bell_fence_full(); /* F1: flags cleared before the caller reads its data */

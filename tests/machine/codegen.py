@@ -39,7 +39,7 @@ NEXT = {
         '<write': 'tail:rmw read',  # of those who find the receiver armed one clears that and rings
     },
     'bell_queue_poll': {
-        'start': 'slot:acquire ~flag:release ~end',  # ~: for max 0, as far as a compiler knows
+        'start': 'slot:acquire ~flag:release ~fence ~end',  # ~: for max 0, as far as a compiler knows
         '<flag:release': 'slot:acquire flag:release ~start',  # S1
         'flag:release': 'flag:release fence',  # F2, F1
         'fence': 'end',

@@ -119,8 +119,8 @@ def mutants():
         if m[1] not in UNSEEN:
             relaxed = re.sub(r'__ATOMIC_\w+', '__ATOMIC_RELAXED', m[0])
             yield 'atomic.h: bell_%s is relaxed' % m[1], ATOMIC, atomic.replace(m[0], relaxed)
-    fence = '__atomic_thread_fence(__ATOMIC_SEQ_CST)'
-    yield 'atomic.h: there is no fence but on x86', ATOMIC, once(ATOMIC, fence, 'bell_fence_compiler()')
+    fence = '#else\n\t__atomic_thread_fence(__ATOMIC_SEQ_CST)'
+    yield 'atomic.h: there is no fence but on x86', ATOMIC, once(ATOMIC, fence, '#else\n\tbell_fence_compiler()')
     yield X86_FENCE, ATOMIC, once(ATOMIC, 'lock; addl $0,-4(%%rsp)', '')
 
     for name, (file, text, replacement) in MOVED.items():

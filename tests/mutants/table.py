@@ -63,7 +63,7 @@ MUTANTS = {
         HEADER, "			ret_tokens[n + i] = token;\n",
         "			ret_tokens[n + i] = token;\n			bell_store_release(&flags[token], 0);\n", ("unit/threads",)),
     "poll does not clear the flags (F2)": (
-        HEADER, "			bell_store_release(&flags[ret_tokens[i]], 0); /* F2", "			(void)flags; /*", ("unit/queue",)),
+        HEADER, "		bell_store_release(&flags[token], 0); /* F2", "		(void)flags; /*", ("unit/queue",)),
     "poll reads the data without the fence (F1)": (
         HEADER, "	bell_fence_full(); /* F1: flags cleared", "	bell_fence_compiler(); /* flags cleared", DATA),
     # -- arm -----------------------------------------------------------------------------------
