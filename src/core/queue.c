@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/membarrier.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -94,9 +95,13 @@ struct bell_queue *bell_queue_ref(struct bell_queue *q)
 
 struct bell_queue *bell_queue_unref(struct bell_queue *q)
 {
+	int state;
+
 	if (q && bell_fetch_sub_acq_rel(&q->refs, 1) == 1) { /* R1: all use before the free */
-		(void)syscall(SYS_close, q->fd); /* no point of cancellation either */
+		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state); /* close(2) is a point of it */
+		close(q->fd);
 		free(q->memory);
+		pthread_setcancelstate(state, NULL);
 	}
 	return NULL;
 }

@@ -88,8 +88,8 @@ BUILDS = [
 
 EXPEDITED = 8  # the command of membarrier(2)
 SYSCALLS = {
-    'x86-64': {0: 'read', 1: 'write', 3: 'close', 324: 'membarrier'},
-    'arm64': {63: 'read', 64: 'write', 57: 'close', 283: 'membarrier'},
+    'x86-64': {0: 'read', 1: 'write', 324: 'membarrier'},
+    'arm64': {63: 'read', 64: 'write', 283: 'membarrier'},
 }
 SIZES = {'b': 1, 'l': 4, 'w': 4, 'q': 8, 'x': 8}
 
@@ -196,11 +196,11 @@ def inlined(functions, name):
 
 
 def event(machine, before, line):
-    called = re.match(r'(?:callq?|jmp|bl?) (free|syscall)\b', line)
+    called = re.match(r'(?:callq?|jmp|bl?) (free|close|syscall)\b', line)
     if not called:
         return EVENT[machine](before, line)
-    if called[1] == 'free':
-        return 'free'
+    if called[1] != 'syscall':
+        return called[1]
     # The number is what was put last into the register of the first argument.
     near = ' '.join(before[-14:])
     zero = near.replace('xorl %edi, %edi', 'movl $0, %edi')

@@ -29,12 +29,13 @@ static uint32_t deliveries;
 
 void receiver_token(void *userdata, uint32_t token)
 {
-	uint32_t n = bell_fetch_add_relaxed(&deliveries, 1);
+	uint32_t n = deliveries; /* written by the receiver alone */
 
 	(void)userdata;
 	if (n < TOKENS)
 		first[n] = token;
 	(void)bell_fetch_add_acq_rel(&delivered[token], 1);
+	bell_store_release(&deliveries, n + 1);
 }
 
 void receiver_pass(void)

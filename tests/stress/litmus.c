@@ -306,15 +306,16 @@ int main(int argc, char **argv)
 		checked(NULL);
 	places = checked(aligned_alloc(BELL_CACHE_LINE, options.producers * sizeof(*places)));
 	memset(places, 0, options.producers * sizeof(*places));
-	pthread_create(&receiver, NULL, receive, NULL);
 	for (i = 0; i < options.producers; i++) {
 		places[i].token = (uint32_t)i * TOKENS;
 		for (j = 0; j < BALLAST; j++)
 			places[i].ballast[j] = places[i].token + (j + 1) * LINE;
 		places[i].random = 88172645463325252u + i;
+	}
+	pthread_create(&receiver, NULL, receive, NULL);
+	for (i = 0; i < options.producers; i++)
 		pthread_create(&places[i].thread, NULL,
 			options.sleep ? produce_sleep : produce_data, &places[i]);
-	}
 	for (i = 0; i < options.producers; i++)
 		pthread_join(places[i].thread, NULL);
 	bell_queue_close(queue);
