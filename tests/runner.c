@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <dirent.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -48,6 +50,8 @@ static void start_first_thread(void)
 
 static void before(void)
 {
+	if (!getenv("CK_FORK")) /* forked: do not outlive the runner, spinning */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 	start_first_thread();
 	fds_before = entries("/proc/self/fd");
 	threads_before = entries("/proc/self/task");

@@ -74,13 +74,13 @@ def caught(command, program):
     """Run a killer until it reports its first failure."""
     environment = dict(os.environ, LITMUS_STORM=program.partition(" ")[2])
     with subprocess.Popen(["stdbuf", "-oL", *command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                          env=environment, text=True, start_new_session=True) as run:
-        timer = threading.Timer(PATIENCE, run.terminate)
+                          env=environment, text=True) as run:
+        timer = threading.Timer(PATIENCE, run.kill)
         timer.start()
         for line in run.stdout:
             if line.startswith("not ok"):
                 timer.cancel()
-                run.terminate()  # check passes this on to the tests it runs, and to its whole group
+                run.kill()  # its tests die with it: runner.c
                 run.wait()
                 return f"{program}: {line.strip().split(':')[-1].strip()[:60]}"
         status = run.wait()
