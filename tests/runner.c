@@ -10,6 +10,7 @@
 
 #include "runner.h"
 
+static pid_t runner_pid;
 static int fds_before, threads_before;
 
 /* The directory's own descriptor is in both counts. */
@@ -50,8 +51,11 @@ static void start_first_thread(void)
 
 static void before(void)
 {
-	if (!getenv("CK_FORK")) /* forked: do not outlive the runner, spinning */
+	if (getpid() != runner_pid) { /* forked: do not outlive the runner, spinning */
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != runner_pid)
+			_exit(EXIT_FAILURE);
+	}
 	start_first_thread();
 	fds_before = entries("/proc/self/fd");
 	threads_before = entries("/proc/self/task");
@@ -89,6 +93,7 @@ int runner_run(Suite *s)
 	SRunner *runner = srunner_create(s);
 	int failed;
 
+	runner_pid = getpid();
 	srunner_set_tap(runner, "-");
 	srunner_run_all(runner, CK_SILENT);
 	failed = srunner_ntests_failed(runner);
