@@ -82,14 +82,17 @@ static void finish(void)
 	queue = bell_queue_unref(queue);
 }
 
-/* The number of arms does not grow: whoever receives is asleep, not spinning. */
+/* Whoever receives is asleep, not spinning. What it was still to do, a few arms for each of the few
+ * notifies, it may do late; one that spins does thousands. */
+#define ARMS_LEFT 64
+
 static void assert_quiet(void)
 {
 	struct timespec tenth = {.tv_nsec = 100000000};
 	uint32_t before = bell_load_relaxed(&arm_calls);
 
 	nanosleep(&tenth, NULL);
-	ck_assert_uint_le(bell_load_relaxed(&arm_calls) - before, 1);
+	ck_assert_uint_le(bell_load_relaxed(&arm_calls) - before, ARMS_LEFT);
 }
 
 START_TEST(a_receiver_sleeps_at_an_unpublished_slot_and_its_publisher_wakes_it)
