@@ -37,6 +37,7 @@ extern "C" {
 #define BELL_NODISCARD	  __attribute__((warn_unused_result))
 #define BELL_NONNULL(...) __attribute__((nonnull(__VA_ARGS__)))
 #define BELL_COLD	  __attribute__((cold, noinline))
+#define BELL_OUTLINE	  __attribute__((noinline, unused)) /* of a static function in a header */
 #define BELL_LIKELY(x)	  __builtin_expect(!!(x), 1)
 #define BELL_UNLIKELY(x)  __builtin_expect(!!(x), 0)
 

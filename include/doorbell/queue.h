@@ -319,29 +319,61 @@ static inline void bell__queue_clear(uint8_t *flags, uint32_t token)
 		bell_store_release(&flags[token], 0); /* F2: slots read before */
 }
 
-BELL_INLINE size_t bell_queue_poll(struct bell_queue *q, uint32_t *ret_tokens, size_t max)
+/* What stands in a slot: a token, or above BELL__LAP if it is not published. */
+static inline uint32_t bell__queue_look(const uint32_t *slot, uint32_t lap)
+{
+	return bell_load_acquire(slot) ^ lap; /* S1: publish */
+}
+
+static inline int bell__queue_published(const struct bell_queue *q, uint64_t position)
+{
+	const uint32_t lap = bell__queue_lap(position, q->mask);
+
+	return !(bell__queue_look(&q->slots[position & q->mask], lap) & BELL__LAP);
+}
+
+/* Copy the tokens of a run of slots, up to the first that is not published. Returns how many. */
+static inline size_t bell__queue_copy(
+	const uint32_t *slots, uint32_t lap, size_t run, uint32_t *ret_tokens)
+{
+	size_t i;
+
+	for (i = 0; i + 4 <= run; i += 4) { /* four for one branch */
+		const uint32_t a = bell__queue_look(&slots[i], lap);
+		const uint32_t b = bell__queue_look(&slots[i + 1], lap);
+		const uint32_t c = bell__queue_look(&slots[i + 2], lap);
+		const uint32_t d = bell__queue_look(&slots[i + 3], lap);
+
+		if ((a | b | c | d) & BELL__LAP)
+			break;
+		ret_tokens[i] = a;
+		ret_tokens[i + 1] = b;
+		ret_tokens[i + 2] = c;
+		ret_tokens[i + 3] = d;
+	}
+	for (; i < run; i++) {
+		const uint32_t token = bell__queue_look(&slots[i], lap);
+
+		if (token & BELL__LAP)
+			break;
+		ret_tokens[i] = token;
+	}
+	return i;
+}
+
+/* Poll, when there is something. Not inlined, so that an empty poll is a few instructions. */
+static BELL_OUTLINE size_t bell__queue_take(struct bell_queue *q, uint32_t *ret_tokens, size_t max)
 {
 	uint8_t *const flags = q->flags;
 	const uint64_t head = q->head;
-	size_t n = 0, i, run;
+	const uint32_t lap = bell__queue_lap(head, q->mask);
+	const size_t at = head & q->mask, left = q->mask + (size_t)1 - at;
+	size_t n, i;
 
-	do { /* once, and once more where the ring wraps and its lap bit turns */
-		const uint32_t *slots = &q->slots[(head + n) & q->mask];
-		const uint32_t lap = bell__queue_lap(head + n, q->mask);
-		const size_t left = q->mask + (size_t)1 - (size_t)((head + n) & q->mask);
-
-		run = max - n < left ? max - n : left;
-		for (i = 0; i < run; i++) {
-			uint32_t token = bell_load_acquire(&slots[i]) ^ lap; /* S1: publish */
-
-			if (token & BELL__LAP)
-				break;
-			ret_tokens[n + i] = token;
-		}
-		n += i;
-	} while (i == run && n < max);
-	if (n == 0)
-		return 0;
+	n = bell__queue_copy(&q->slots[at], lap, max < left ? max : left, ret_tokens);
+	if (n == left) /* the ring wraps, and its lap bit turns */
+		n += bell__queue_copy(
+			q->slots, lap ^ BELL__LAP, max - n < at ? max - n : at, ret_tokens + n);
 	BELL_INJECT(taken);
 	/* Only now: a flag cleared earlier could be raised again within this very poll. Four at a time,
 	 * read before any is stored: a processor that suspects the stores of overlapping the reads would
@@ -361,6 +393,11 @@ BELL_INLINE size_t bell_queue_poll(struct bell_queue *q, uint32_t *ret_tokens, s
 	bell_store_relaxed(&q->head, head + n); /* ours; others read it for the statistics only */
 	bell_fence_full(); /* F1: flags cleared before the caller reads its data */
 	return n;
+}
+
+BELL_INLINE size_t bell_queue_poll(struct bell_queue *q, uint32_t *ret_tokens, size_t max)
+{
+	return bell__queue_published(q, q->head) ? bell__queue_take(q, ret_tokens, max) : 0;
 }
 
 #ifdef __cplusplus

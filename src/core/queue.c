@@ -246,13 +246,6 @@ int bell_queue_close(struct bell_queue *q)
 
 /* -- sleeping -------------------------------------------------------------------------------- */
 
-static bool published(const struct bell_queue *q, uint64_t position)
-{
-	uint32_t slot = bell_load_acquire(&q->slots[position & q->mask]); /* S1: publish */
-
-	return !((slot ^ bell__queue_lap(position, q->mask)) & BELL__LAP);
-}
-
 /* A notification that was conflated before the close may stand on a producer that has raised the
  * flag and not yet reserved a slot. O(capacity), once the queue is closed and drained. */
 static bool any_flag_up(const struct bell_queue *q)
@@ -297,7 +290,7 @@ static bool sleep_at_hole(struct bell_queue *q, uint64_t head)
 	(void)bell_fetch_or_acq_rel(&q->tail, BELL__HOLE); /* A2: before the look at the slot */
 	announced(q);
 	BELL_INJECT(announced);
-	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0 && !published(q, head)) { /* A2 */
+	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0 && !bell__queue_published(q, head)) { /* A2 */
 		count(&q->holes);
 		return true;
 	}
@@ -314,7 +307,7 @@ int bell__queue_arm(struct bell_queue *q, bool level)
 	uint64_t taken = 0, v;
 	bool armed;
 
-	if (published(q, head)) /* step 0: before the fd is touched */
+	if (bell__queue_published(q, head)) /* step 0: before the fd is touched */
 		return 0;
 	settle(q, bell_load_relaxed(&q->tail)); /* a first look; the exchange below decides */
 	BELL_INJECT(arming);
@@ -345,7 +338,7 @@ int bell__queue_arm(struct bell_queue *q, bool level)
 			return -ESHUTDOWN;
 		}
 	}
-	if (!published(q, head) && sleep_at_hole(q, head)) /* step 5 */
+	if (!bell__queue_published(q, head) && sleep_at_hole(q, head)) /* step 5 */
 		return 1;
 	if (taken) /* step 4: not asleep, so the fd must stay readable */
 		kick(q);

@@ -60,21 +60,21 @@ MOVED = {
 	} while (0);
 """),
     'arm does not look at the slot first': (SOURCE, """\
-	if (published(q, head)) /* step 0: before the fd is touched */
+	if (bell__queue_published(q, head)) /* step 0: before the fd is touched */
 		return 0;
 """, ''),
     'the second look at a hole comes before membarrier': (SOURCE, """\
-	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0 && !published(q, head)) { /* A2 */
+	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0 && !bell__queue_published(q, head)) { /* A2 */
 """, """\
-	if (!published(q, head) && membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0) {
+	if (!bell__queue_published(q, head) && membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0) {
 """),
     'no membarrier at a hole': (SOURCE, """\
-	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0 && !published(q, head)) { /* A2 */
+	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0 && !bell__queue_published(q, head)) { /* A2 */
 """, """\
-	if (!published(q, head)) {
+	if (!bell__queue_published(q, head)) {
 """),
     'no second look at a hole': (SOURCE, """\
-	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0 && !published(q, head)) { /* A2 */
+	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0 && !bell__queue_published(q, head)) { /* A2 */
 """, """\
 	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0) {
 """),

@@ -58,17 +58,21 @@ MUTANTS = {
         QUEUE, "	if (ring)\n		claim_and_ring(q);\n", "	(void)ring;\n", ("unit/queue_many",)),
     # -- poll ----------------------------------------------------------------------------------
     "poll does not look at the lap (S1)": (
-        HEADER, "			if (token & BELL__LAP)\n				break;\n", "			token &= ~BELL__LAP;\n", ("unit/queue",)),
+        HEADER, "		if (token & BELL__LAP)\n			break;\n		ret_tokens[i] = token;\n",
+        "		ret_tokens[i] = token & ~BELL__LAP;\n", ("unit/queue",)),
+    "poll does not look at the laps of four (S1)": (
+        HEADER, "if ((a | b | c | d) & BELL__LAP)", "if (a & BELL__LAP)", ("unit/queue",)),
     "poll clears each flag as it goes": (
-        HEADER, "			ret_tokens[n + i] = token;\n",
-        "			ret_tokens[n + i] = token;\n			bell_store_release(&flags[token], 0);\n", ("unit/threads",)),
+        HEADER, "	return bell__queue_take(q, ret_tokens, max);\n",
+        "	size_t n = 0;\n	while (n < max && bell__queue_take(q, ret_tokens + n, 1))\n		n++;\n	return n;\n",
+        ("unit/threads_order",)),
     "poll does not clear the flags (F2)": (
         HEADER, "		bell_store_release(&flags[token], 0); /* F2", "		(void)flags; /*", ("unit/queue",)),
     "poll reads the data without the fence (F1)": (
         HEADER, "	bell_fence_full(); /* F1: flags cleared", "	bell_fence_compiler(); /* flags cleared", DATA),
     # -- arm -----------------------------------------------------------------------------------
     "arm touches the fd before it looks at the ring (step 0)": (
-        QUEUE, "	if (published(q, head)) /* step 0: before the fd is touched */\n		return 0;\n", "", INJECT_ARM),
+        QUEUE, "	if (bell__queue_published(q, head)) /* step 0: before the fd is touched */\n		return 0;\n", "", INJECT_ARM),
     "arm does not notice that it was claimed before it reads (step 1)": (
         QUEUE, "	settle(q, bell_load_relaxed(&q->tail)); /* a first look; the exchange below decides */\n", "",
         ("unit/arm_history",)),
@@ -94,15 +98,15 @@ MUTANTS = {
         QUEUE, "	if (taken) /* step 4: not asleep, so the fd must stay readable */\n		kick(q);\n	return 0;\n",
         "	return 0;\n", storm("silenced", "delay", "sleep", "level-budget")),
     "arm spins at a hole (step 5)": (
-        QUEUE, "	if (!published(q, head) && sleep_at_hole(q, head)) /* step 5 */\n		return 1;\n", "", INJECT),
+        QUEUE, "	if (!bell__queue_published(q, head) && sleep_at_hole(q, head)) /* step 5 */\n		return 1;\n", "", INJECT),
     "arm sleeps at a hole without announcing it (step 5, A2)": (
         QUEUE, "	(void)bell_fetch_or_acq_rel(&q->tail, BELL__HOLE); /* A2: before the look at the slot */\n", "",
         INJECT),
     "arm announces a hole without membarrier (step 5, A2)": (
-        QUEUE, "	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0 && !published(q, head)) { /* A2 */",
-        "	if (!published(q, head)) {", ("hole", "1000000")),
+        QUEUE, "	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0 && !bell__queue_published(q, head)) { /* A2 */",
+        "	if (!bell__queue_published(q, head)) {", ("hole", "1000000")),
     "arm announces a hole and does not look again (step 5, A2)": (
-        QUEUE, "	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0 && !published(q, head)) { /* A2 */",
+        QUEUE, "	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0 && !bell__queue_published(q, head)) { /* A2 */",
         "	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0) {", INJECT),
     "arm leaves the hole announced when it does not sleep (step 5, A2)": (
         QUEUE, "	q->armed = !(bell_fetch_and_acq_rel(&q->tail, ~(uint64_t)BELL__HOLE) & BELL__HOLE); /* A2 */\n", "", INJECT_ARM),

@@ -153,7 +153,7 @@ static void all_delivered(void)
 /* A receiver that was told to sleep is woken if there is something to poll. */
 static void awake(void)
 {
-	if (leave == 1 && published(q, q->head))
+	if (leave == 1 && bell__queue_published(q, q->head))
 		MUST(bell > 0 && !(q->tail & BELL__ASLEEP));
 }
 
