@@ -7,6 +7,8 @@
 
 #include "bench.h"
 
+#define QUIET 0.1 /* the quantile that rows are compared by: see bench.h */
+
 int64_t bench_now(void)
 {
 	struct timespec t;
@@ -57,17 +59,16 @@ static double quantile(const struct bench_row *row, size_t rounds, double q)
 
 static int print_row(const struct bench_row *rows, const struct bench_row *row, size_t rounds)
 {
-	double p50 = quantile(row, rounds, 0.5), ratio;
-	double spread = quantile(row, rounds, 0.75) - quantile(row, rounds, 0.25);
+	double p10 = quantile(row, rounds, QUIET), ratio;
 
-	printf("%-34s %8zu %8.2f %8.2f %7.0f%%", row->name, row->n, p50,
-		quantile(row, rounds, 0.99), 100 * spread / p50);
+	printf("%-28s %7zu %8.2f %8.2f %8.2f", row->name, row->n, p10, quantile(row, rounds, 0.5),
+		quantile(row, rounds, 0.99));
 	if (row->rival < 0) {
 		printf("\n");
 		return 0;
 	}
-	ratio = p50 / quantile(&rows[row->rival], rounds, 0.5);
-	printf("  %-24s %6.2f", rows[row->rival].name, ratio);
+	ratio = p10 / quantile(&rows[row->rival], rounds, QUIET);
+	printf("  %-16s %6.2f", rows[row->rival].name, ratio);
 	if (row->most > 0)
 		printf(" %6.2f %s", row->most, ratio <= row->most ? "met" : "MISSED");
 	printf("\n");
@@ -90,8 +91,8 @@ int bench_run(struct bench_row *rows, size_t count, size_t rounds)
 			rows[i].samples[r] =
 				(double)rows[i].batch(rows[i].state, rows[i].n) / (double)rows[i].n;
 	print_head(rounds);
-	printf("%-34s %8s %8s %8s %8s  %-24s %6s %6s\n", "operation, ns each", "n", "p50", "p99",
-		"spread", "compared with", "ratio", "most");
+	printf("%-28s %7s %8s %8s %8s  %-16s %6s %6s\n", "operation, ns each", "n", "p10", "p50",
+		"p99", "compared with", "ratio", "most");
 	for (i = 0; i < count; i++)
 		qsort(rows[i].samples, rounds, sizeof(double), by_value);
 	for (i = 0; i < count; i++)

@@ -4,7 +4,9 @@
  *
  * The machines are shared and noisy, so a figure alone means little. All rows of a program run
  * interleaved, a short batch of each in turn, and each row is given beside the row it is to be
- * compared with: the ratio of their medians, from one run.
+ * compared with: the ratio of their lower deciles, from one run. The lower decile, for others on the
+ * machine can only add to what an operation costs, and do not add alike: a neighbour on the other
+ * half of a processor's core slows plain instructions down to half, and locked ones not at all.
  */
 #ifndef BENCH_BENCH_H
 #define BENCH_BENCH_H

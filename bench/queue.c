@@ -41,6 +41,21 @@ static int64_t exchange_twice(void *state, size_t n)
 	return bench_now() - start;
 }
 
+/* Nothing but plain instructions, as many as an empty poll has: how much the machine is disturbed. */
+static int64_t plain(void *state, size_t n)
+{
+	unsigned a = 0, b = 0, c = 0, d = 0;
+	int64_t start = bench_now();
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 2 * n; i++) {
+		a++, b++, c++, d++;
+		__asm__ volatile("" : "+r"(a), "+r"(b), "+r"(c), "+r"(d));
+	}
+	return bench_now() - start;
+}
+
 static void drain(struct bell_queue *q)
 {
 	while (bell_queue_poll(q, taken, TOKENS))
@@ -106,7 +121,7 @@ static int64_t poll_empty(void *state, size_t n)
 
 int main(int argc, char **argv)
 {
-	size_t rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : 2000;
+	size_t rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : 50000;
 	struct bell_queue *q;
 	int missed;
 
@@ -121,6 +136,7 @@ int main(int argc, char **argv)
 		(struct bench_row[]){
 			{"one exchange", exchange_once, NULL, TOKENS, -1, 0, NULL},
 			{"two exchanges", exchange_twice, NULL, TOKENS, -1, 0, NULL},
+			{"eight plain instructions", plain, NULL, TOKENS, -1, 0, NULL},
 			{"notify, new", notify_new, q, TOKENS, 1, 1.10, NULL},
 			{"notify, conflated", notify_conflated, q, TOKENS, 0, 1.00, NULL},
 			{"poll, a token, 8 ready", poll_full, q, 8, 0, 0, NULL},
@@ -129,7 +145,7 @@ int main(int argc, char **argv)
 			{"poll, a token, 4096 ready", poll_full, q, 4096, 0, 0.65, NULL},
 			{"poll, empty", poll_empty, q, TOKENS, 0, 0, NULL},
 		},
-		9, rounds);
+		10, rounds);
 	bell_queue_unref(q);
 	return missed;
 }
