@@ -28,10 +28,12 @@ extern "C" {
 /* An exported symbol: everything else in the shared library is hidden. */
 #define BELL_PUBLIC __attribute__((visibility("default")))
 
-/* The hot half of a call, inlined into the caller. src/core/symbols.c defines it BELL_PUBLIC
- * before it includes the headers, so each inline is also a symbol that other languages can bind. */
+/* The hot half of a call, inlined into the caller, whatever the compiler thinks of its size: as calls they
+ * are a third longer (tests/fastpath). src/core/symbols.c defines BELL_INLINE as BELL_PUBLIC before it
+ * includes the headers, so each inline call is also a symbol that other languages can bind. */
+#define BELL_ALWAYS_INLINE inline __attribute__((always_inline))
 #ifndef BELL_INLINE
-#define BELL_INLINE static inline
+#define BELL_INLINE static BELL_ALWAYS_INLINE
 #endif
 
 #define BELL_NODISCARD	  __attribute__((warn_unused_result))

@@ -36,12 +36,14 @@
  *	bell_queue_unref(q);
  *
  * Roles. "Any thread": any number of threads at once, and signal handlers. "Receiver": one thread at
- * a time; to hand the role on, synchronize. Each thread that uses the queue holds a reference.
+ * a time; to hand the role on, synchronize. Each thread that uses the queue holds a reference. With
+ * BELL_QUEUE_SINGLE_PRODUCER to notify is such a role, too, and not for a handler that may interrupt it.
  *
  *	may run together?   notify  close  ref/unref  stats | poll  arm  dispatch  wait
- *	notify              yes     yes    yes        yes   | yes   yes  yes       yes
+ *	notify              yes *   yes    yes        yes   | yes   yes  yes       yes
  *	close, ref, stats           yes    yes        yes   | yes   yes  yes       yes
  *	poll, arm, dispatch, wait                           | no    no   no        no
+ *	* with BELL_QUEUE_SINGLE_PRODUCER: no
  *
  * After fork(2) the child may only unref: the memory is a copy but the bell is shared. No call here is a
  * point of cancellation of pthread_cancel(3); bell_queue_wait() is one while it sleeps.
@@ -66,11 +68,17 @@ enum {
 	/** The fd is watched edge-triggered (EPOLLET, io_uring multishot poll): arm never reads it,
 	 *  each ring is one edge, and a drain that stops early must go on without waiting. */
 	BELL_QUEUE_EDGE = 1 << 0,
-	/** Reserved: one notifying thread at a time. Refused with -EINVAL in this version. */
+	/** One thread at a time notifies, and no signal handler that may interrupt it there; to hand that
+	 *  role on, synchronize. A new notify then costs no locked instruction, a conflated one as much as
+	 *  ever, and each arm that finds nothing one membarrier(2), which stops for a moment all threads
+	 *  of the process that run. For a producer that is much busier than the sleeps. Close, ref, unref
+	 *  and stats remain free to all. Where membarrier(2) is refused the flag is dropped, as
+	 *  bell_queue_flags() tells, and any number of threads may notify. */
 	BELL_QUEUE_SINGLE_PRODUCER = 1 << 1,
 };
 
-/* The low bits of tail; above them stands the position, free-running from 0. */
+/* The low bits of tail, or with a single producer those of state; above them in tail stands the position,
+ * free-running from 0. */
 enum {
 	BELL__ARMED = 1,    /* the receiver sleeps or is about to: whoever clears it writes the bell */
 	BELL__HOLE = 2,	    /* the receiver waits for a slot reserved but not yet published: as ARMED */
@@ -80,9 +88,8 @@ enum {
 	BELL__POSITION = 8, /* what a reservation of one slot adds to tail */
 };
 
-/* A slot is the token and, in the top bit, the lap: 1 on even laps, so that a zero-filled ring is
- * empty. It is published when its lap bit is that of the position at which it is looked for. */
-#define BELL__LAP (UINT32_C(1) << 31)
+/* A slot is the token and, in the bit above all tokens, the lap: 1 on even laps, so that a zero-filled
+ * ring is empty. It is published when that bit is the one of the position at which it is looked for. */
 
 /**
  * The queue. Made by bell_queue_new(); open only because the hot calls are inline: every field is
@@ -93,14 +100,16 @@ struct bell_queue {
 	uint8_t *flags;	   /* [capacity] 1: the token is queued, or is just being queued */
 	uint32_t *slots;   /* [size] the ring */
 	uint32_t mask;	   /* size - 1; size is capacity rounded up to a power of two */
-	uint32_t limit;	   /* tokens below it are accepted: capacity, and 0 once closed */
+	uint32_t limit;	   /* tokens below it are accepted: capacity; 0: closed, or a single producer */
+	uint32_t single;   /* the same for a single producer: capacity; 0: closed, or any number */
 	uint32_t capacity;
-	unsigned mode;	   /* BELL_QUEUE_EDGE or 0 */
+	unsigned mode;	   /* BELL_QUEUE_… */
 	int fd;		   /* the bell */
 	void *memory;	   /* what to free */
 
 	/* Written by producers: every decision is one read-modify-write of this word. */
 	BELL_ALIGNED uint64_t tail;
+	uint64_t state; /* single.c: ARMED and CLOSED stand here, and tail is the producer's own */
 
 	/* Written by the receiver. Others read head, arms, holes, reads and kicks for the statistics. */
 	BELL_ALIGNED uint64_t head; /* position of the next slot to poll */
@@ -138,7 +147,7 @@ typedef void (*bell_token_fn)(void *userdata, uint32_t token);
 
 /**
  * bell_queue_new(): make a queue for the tokens 0 .. capacity-1, armed, with one reference.
- * capacity: 1 .. BELL_QUEUE_CAPACITY_MAX. flags: 0 or BELL_QUEUE_EDGE.
+ * capacity: 1 .. BELL_QUEUE_CAPACITY_MAX. flags: BELL_QUEUE_EDGE, BELL_QUEUE_SINGLE_PRODUCER.
  * Costs one allocation of about 5 bytes a token, of which only touched pages become real, and one fd
  * (close-on-exec, non-blocking).
  * Returns 0; -EINVAL (capacity or flags), -ENOMEM, -EMFILE, -ENFILE; *ret_q is then unchanged.
@@ -162,7 +171,8 @@ BELL_PUBLIC struct bell_queue *bell_queue_unref(struct bell_queue *q);
 
 /**
  * bell_queue_fd(): the bell, to be watched for reading. It is the queue's: never read, write or close
- * it. bell_queue_capacity(), bell_queue_flags(): as given to bell_queue_new().
+ * it. bell_queue_capacity(), bell_queue_flags(): as given to bell_queue_new(), but that the flags lack
+ * BELL_QUEUE_SINGLE_PRODUCER where membarrier(2) is refused: any number of threads may then notify.
  * Any thread; wait-free; signal-safe.
  */
 BELL_PUBLIC BELL_NONNULL(1) int bell_queue_fd(const struct bell_queue *q);
@@ -183,6 +193,8 @@ BELL_PUBLIC BELL_NONNULL(1) uint32_t bell_queue_capacity(const struct bell_queue
  * Any thread; lock-free, and wait-free as long as the token is not polled and notified by others
  * without end; makes one write(2) if it is the one to wake an armed receiver, else no system call.
  * Signal-safe; errno is preserved.
+ * With a single producer: its thread; wait-free; signal-safe where the handler does not interrupt another
+ * notify of the same queue. What said 1 is then delivered before -ESHUTDOWN, also while closing.
  */
 BELL_INLINE BELL_NONNULL(1) int bell_queue_notify(struct bell_queue *q, uint32_t token);
 
@@ -190,7 +202,7 @@ BELL_INLINE BELL_NONNULL(1) int bell_queue_notify(struct bell_queue *q, uint32_t
  * bell_queue_notify_many(): the same for n tokens, in their order, with at most one write(2) in all.
  * n: 0 .. INT_MAX; a token may stand there twice. Returns how many were newly queued; -EINVAL if any
  * token is not below capacity or n is too large (nothing is then notified); else -ESHUTDOWN: closed.
- * Any thread; lock-free; signal-safe; errno is preserved.
+ * Any thread, or the single producer, as above; lock-free; signal-safe as above; errno is preserved.
  */
 BELL_PUBLIC BELL_NONNULL(1) int bell_queue_notify_many(
 	struct bell_queue *q, const uint32_t *tokens, size_t n);
@@ -222,13 +234,17 @@ BELL_INLINE BELL_NODISCARD BELL_NONNULL(1, 2) size_t bell_queue_poll(
  * Receiver; wait-free; level mode makes one read(2) for each ring, and up to one write(2) if it then
  * returns 0; one membarrier(2) if a producer was preempted while publishing; not signal-safe.
  * Where membarrier(2) is refused, 0 is returned for as long as that producer stays preempted.
+ * With a single producer: one membarrier(2) for each arm that finds nothing and was not armed before. Is
+ * that refused since the queue was made, nobody can sleep: 1 is returned and the fd is readable all the
+ * same (in edge mode by one write(2)), so that the loop comes round, busily; and of what was notified while
+ * the queue was being closed some may be lost.
  */
 BELL_PUBLIC BELL_NODISCARD BELL_NONNULL(1) int bell_queue_arm(struct bell_queue *q);
 
 /**
  * bell_queue_dispatch(): on readable: call fn for up to budget tokens, and arm. When it stops early
  * the fd becomes, or stays, readable, so the loop comes back: right in level and edge mode.
- * fn may notify, close and unref the queue, but not receive from it.
+ * fn may notify (but beside a single producer), close and unref the queue, but not receive from it.
  * Returns how many tokens were handed out; -EINVAL: budget 0; -ESHUTDOWN: closed and drained.
  * Receiver; otherwise as poll and arm.
  */
@@ -238,6 +254,7 @@ BELL_PUBLIC BELL_NONNULL(1, 3) ssize_t bell_queue_dispatch(
 /**
  * bell_queue_stop(): called by fn, to make the dispatch that called it return after this token. Tokens
  * it had taken and not handed out are queued again, in their order, behind those that came meanwhile.
+ * With a single producer it takes none ahead, and the rest stays where it is.
  * Outside of dispatch it does nothing. Receiver; wait-free; no system call.
  */
 BELL_PUBLIC BELL_NONNULL(1) void bell_queue_stop(struct bell_queue *q);
@@ -250,8 +267,8 @@ BELL_PUBLIC BELL_NONNULL(1, 2) void bell_queue_stats(
 
 /* -- inline bodies --------------------------------------------------------------------------- */
 
-/* Slow halves, private. _refused: the token is at or above limit. _slow: tail was armed or closed
- * when the slot was reserved, or has a hole now. */
+/* Slow halves, private. _refused: the token is at or above limit. _slow: tail or state was armed or closed
+ * when the token was queued, or has a hole now. */
 BELL_PUBLIC BELL_COLD int bell_queue_notify_refused(struct bell_queue *q, uint32_t token);
 BELL_PUBLIC BELL_COLD int bell_queue_notify_slow(struct bell_queue *q, uint64_t before);
 
@@ -276,7 +293,7 @@ static inline int bell__queue_claim(struct bell_queue *q, uint32_t token)
 
 static inline uint32_t bell__queue_lap(uint64_t position, uint32_t mask)
 {
-	return position & ((uint64_t)mask + 1) ? 0 : BELL__LAP;
+	return ~(uint32_t)position & (mask + 1);
 }
 
 static inline void bell__queue_publish(struct bell_queue *q, uint64_t position, uint32_t token)
@@ -295,12 +312,61 @@ static inline int bell__queue_must_ring(const struct bell_queue *q, uint64_t bef
 		       (bell_load_relaxed(&q->tail) & BELL__HOLE)) != 0; /* A2: behind the fence */
 }
 
+/* With a single producer (src/core/single.c): nobody else raises a flag or reserves a slot, so that plain
+ * stores do, and all there is to agree on is whether the receiver sleeps. */
+static inline int bell__single_claim(struct bell_queue *q, uint32_t token)
+{
+	uint8_t *flag = &q->flags[token];
+
+	if (BELL_TSAN)
+		return bell__queue_claim(q, token);
+	if (bell_load_acquire(flag)) {	     /* F2: the clear in poll: the slot is free again */
+		bell_fence_full();	     /* F1: our data before the look */
+		if (bell_load_acquire(flag)) /* F1: behind the fence; F2 */
+			return 0;
+	}
+	bell_store_relaxed(flag, 1); /* before the slot: S1; so poll's clear is a later store */
+	return 1;
+}
+
+static inline int bell__single_queue(struct bell_queue *q, uint32_t token)
+{
+	const uint64_t tail = bell_load_relaxed(&q->tail); /* ours; others read it for the statistics */
+
+	if (!bell__single_claim(q, token))
+		return 0;
+	BELL_INJECT(claimed);
+	bell_store_relaxed(&q->tail, tail + BELL__POSITION); /* ours */
+	bell__queue_publish(q, tail >> BELL__SHIFT, token);
+	return 1;
+}
+
+/* After publishing: does the receiver sleep, or is the queue closed? */
+static inline uint64_t bell__single_state(const struct bell_queue *q)
+{
+	bell_fence_compiler(); /* A2: our slots before the look; arm's membarrier does the rest */
+	return bell_load_relaxed(&q->state); /* A2: behind the fence */
+}
+
+static BELL_ALWAYS_INLINE int bell__single_notify(struct bell_queue *q, uint32_t token)
+{
+	uint64_t state;
+
+	if (!bell__single_queue(q, token))
+		return 0;
+	state = bell__single_state(q);
+	return BELL_UNLIKELY(state != 0) ? bell_queue_notify_slow(q, state) : 1;
+}
+
 BELL_INLINE int bell_queue_notify(struct bell_queue *q, uint32_t token)
 {
 	uint64_t before;
 
-	if (BELL_UNLIKELY(token >= bell_load_relaxed(&q->limit))) /* close races: T1 decides */
+	if (token >= bell_load_relaxed(&q->limit)) { /* close races: T1 decides, or A2 */
+		if (token < bell_load_relaxed(&q->single)) /* the same */
+			return bell__single_notify(q, token);
 		return bell_queue_notify_refused(q, token);
+	}
 	if (!bell__queue_claim(q, token))
 		return 0;
 	BELL_INJECT(claimed);
@@ -319,7 +385,7 @@ static inline void bell__queue_clear(uint8_t *flags, uint32_t token)
 		bell_store_release(&flags[token], 0); /* F2: slots read before */
 }
 
-/* What stands in a slot: a token, or above BELL__LAP if it is not published. */
+/* What stands in a slot: a token, or a number above mask if it is not published. */
 static inline uint32_t bell__queue_look(const uint32_t *slot, uint32_t lap)
 {
 	return bell_load_acquire(slot) ^ lap; /* S1: publish */
@@ -329,12 +395,12 @@ static inline int bell__queue_published(const struct bell_queue *q, uint64_t pos
 {
 	const uint32_t lap = bell__queue_lap(position, q->mask);
 
-	return !(bell__queue_look(&q->slots[position & q->mask], lap) & BELL__LAP);
+	return bell__queue_look(&q->slots[position & q->mask], lap) <= q->mask;
 }
 
 /* Copy the tokens of a run of slots, up to the first that is not published. Returns how many. */
 static inline size_t bell__queue_copy(
-	const uint32_t *slots, uint32_t lap, size_t run, uint32_t *ret_tokens)
+	const uint32_t *slots, size_t run, uint32_t lap, uint32_t mask, uint32_t *ret_tokens)
 {
 	size_t i;
 
@@ -344,7 +410,7 @@ static inline size_t bell__queue_copy(
 		const uint32_t c = bell__queue_look(&slots[i + 2], lap);
 		const uint32_t d = bell__queue_look(&slots[i + 3], lap);
 
-		if ((a | b | c | d) & BELL__LAP)
+		if ((a | b | c | d) > mask)
 			break;
 		ret_tokens[i] = a;
 		ret_tokens[i + 1] = b;
@@ -354,7 +420,7 @@ static inline size_t bell__queue_copy(
 	for (; i < run; i++) {
 		const uint32_t token = bell__queue_look(&slots[i], lap);
 
-		if (token & BELL__LAP)
+		if (token > mask)
 			break;
 		ret_tokens[i] = token;
 	}
@@ -366,14 +432,14 @@ static BELL_OUTLINE size_t bell__queue_take(struct bell_queue *q, uint32_t *ret_
 {
 	uint8_t *const flags = q->flags;
 	const uint64_t head = q->head;
-	const uint32_t lap = bell__queue_lap(head, q->mask);
-	const size_t at = head & q->mask, left = q->mask + (size_t)1 - at;
+	const uint32_t mask = q->mask, lap = bell__queue_lap(head, mask);
+	const size_t at = head & mask, left = mask + (size_t)1 - at;
 	size_t n, i;
 
-	n = bell__queue_copy(&q->slots[at], lap, max < left ? max : left, ret_tokens);
+	n = bell__queue_copy(&q->slots[at], max < left ? max : left, lap, mask, ret_tokens);
 	if (n == left) /* the ring wraps, and its lap bit turns */
-		n += bell__queue_copy(
-			q->slots, lap ^ BELL__LAP, max - n < at ? max - n : at, ret_tokens + n);
+		n += bell__queue_copy(q->slots, max - n < at ? max - n : at, lap ^ (mask + 1), mask,
+			ret_tokens + n);
 	BELL_INJECT(taken);
 	/* Only now: a flag cleared earlier could be raised again within this very poll. Four at a time,
 	 * read before any is stored: a processor that suspects the stores of overlapping the reads would

@@ -22,12 +22,19 @@
  * then costs a level-triggered loop a few wake-ups instead of spinning until the next ring. */
 #define QUIET_ARMS 64
 
+#define FLAGS (unsigned)(BELL_QUEUE_EDGE | BELL_QUEUE_SINGLE_PRODUCER)
+
 /* Tokens handled in one go by dispatch and notify_many: a chunk of stack. */
 #define CHUNK 64
 
 static long membarrier(int command)
 {
 	return syscall(SYS_membarrier, command, 0, 0);
+}
+
+bool bell__membarrier(void)
+{
+	return membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0;
 }
 
 /* As read(2) and write(2), but no points of cancellation: a thread that is cancelled between claiming
@@ -51,7 +58,7 @@ int bell_queue_new(struct bell_queue **ret_q, uint32_t capacity, unsigned flags)
 	uint64_t size;
 	int fd, error;
 
-	if (capacity == 0 || capacity > BELL_QUEUE_CAPACITY_MAX || flags & ~BELL_QUEUE_EDGE)
+	if (capacity == 0 || capacity > BELL_QUEUE_CAPACITY_MAX || flags & ~FLAGS)
 		return -EINVAL;
 	for (size = 1; size < capacity; size *= 2)
 		;
@@ -68,18 +75,20 @@ int bell_queue_new(struct bell_queue **ret_q, uint32_t capacity, unsigned flags)
 		close(fd);
 		return error;
 	}
-	/* So that arm may use it. Refused: arm copes. */
-	(void)membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
+	/* So that arm may use it. Refused: arm copes, but a single producer needs it. */
+	if (membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) != 0)
+		flags &= ~(unsigned)BELL_QUEUE_SINGLE_PRODUCER;
 
 	q = (void *)(((uintptr_t)memory + BELL_CACHE_LINE - 1) & ~(uintptr_t)(BELL_CACHE_LINE - 1));
 	q->memory = memory;
 	q->slots = (void *)(q + 1);
 	q->flags = (void *)(q->slots + size);
 	q->mask = (uint32_t)(size - 1);
-	q->limit = q->capacity = capacity;
+	q->capacity = capacity;
 	q->mode = flags;
 	q->fd = fd;
-	q->tail = BELL__ARMED;
+	*(bell__queue_is_single(q) ? &q->single : &q->limit) = capacity;
+	*bell__queue_word(q) = BELL__ARMED;
 	q->armed = 1;
 	q->refs = 1;
 	bell__wait_init(q);
@@ -157,10 +166,9 @@ static void bell_write(struct bell_queue *q)
 	(void)add_to_counter(q->fd, 1);
 }
 
-/* Announce-or-claim is decided on tail: of all who see ARMED or HOLE, one clears it and rings. */
-static void claim_and_ring(struct bell_queue *q)
+void bell__claim_and_ring(struct bell_queue *q)
 {
-	uint64_t before = bell_fetch_and_acq_rel(&q->tail, ~(uint64_t)BELL__ASLEEP); /* A1, A2 */
+	uint64_t before = bell_fetch_and_acq_rel(bell__queue_word(q), ~(uint64_t)BELL__ASLEEP); /* A1, A2 */
 	int saved = errno;
 
 	if (!(before & BELL__ASLEEP))
@@ -171,8 +179,7 @@ static void claim_and_ring(struct bell_queue *q)
 	errno = saved;
 }
 
-/* A ring by the receiver itself. */
-static void kick(struct bell_queue *q)
+void bell__kick(struct bell_queue *q)
 {
 	count(&q->kicks);
 	q->owed++;
@@ -188,7 +195,7 @@ int bell_queue_notify_refused(struct bell_queue *q, uint32_t token)
 
 int bell_queue_notify_slow(struct bell_queue *q, uint64_t before)
 {
-	claim_and_ring(q);
+	bell__claim_and_ring(q);
 	return before & BELL__CLOSED ? -ESHUTDOWN : 1;
 }
 
@@ -216,7 +223,7 @@ static uint64_t enqueue(struct bell_queue *q, const uint32_t *tokens, size_t n, 
 		*ret_queued += k;
 	}
 	if (ring)
-		claim_and_ring(q);
+		bell__claim_and_ring(q);
 	return before;
 }
 
@@ -230,17 +237,20 @@ int bell_queue_notify_many(struct bell_queue *q, const uint32_t *tokens, size_t 
 	for (i = 0; i < n; i++)
 		if (tokens[i] >= q->capacity)
 			return -EINVAL;
-	if (bell_load_relaxed(&q->limit) == 0) /* close races: T1 decides */
+	if (bell__queue_closed(q)) /* close races: T1 decides, or A2 */
 		return -ESHUTDOWN;
+	if (bell__queue_is_single(q))
+		return bell__single_notify_many(q, tokens, n);
 	before = enqueue(q, tokens, n, &queued);
 	return before & BELL__CLOSED ? -ESHUTDOWN : (int)queued;
 }
 
 int bell_queue_close(struct bell_queue *q)
 {
-	bell_store_relaxed(&q->limit, 0); /* a short cut: who still sees it open meets CLOSED in tail */
-	(void)bell_fetch_or_acq_rel(&q->tail, BELL__CLOSED); /* A1 */
-	claim_and_ring(q);
+	bell_store_relaxed(&q->limit, 0);  /* a short cut: who still sees it open meets CLOSED below */
+	bell_store_relaxed(&q->single, 0); /* the same */
+	(void)bell_fetch_or_acq_rel(bell__queue_word(q), BELL__CLOSED); /* A1 */
+	bell__claim_and_ring(q);
 	return 0;
 }
 
@@ -258,8 +268,7 @@ static bool any_flag_up(const struct bell_queue *q)
 	return false;
 }
 
-/* tail was seen as v: if somebody cleared what I had set, one ring has come or will come. */
-static void settle(struct bell_queue *q, uint64_t v)
+void bell__settle(struct bell_queue *q, uint64_t v)
 {
 	if (q->armed && !(v & BELL__ASLEEP)) {
 		q->armed = 0;
@@ -267,16 +276,22 @@ static void settle(struct bell_queue *q, uint64_t v)
 	}
 }
 
-static uint64_t take_bell(struct bell_queue *q)
+uint64_t bell__take_bell(struct bell_queue *q)
 {
 	uint64_t rings;
 
+	if (!q->owed && ++q->quiet % QUIET_ARMS != 0)
+		return 0;
 	count(&q->reads);
 	return read_counter(q->fd, &rings) == sizeof(rings) ? rings : 0;
 }
 
-/* ARMED or HOLE was set: at most one ring will answer it. */
-static void announced(struct bell_queue *q)
+void bell__paid(struct bell_queue *q, uint64_t taken)
+{
+	q->owed -= taken < q->owed ? taken : q->owed;
+}
+
+void bell__announced(struct bell_queue *q)
 {
 	q->armed = 1;
 	count(&q->arms);
@@ -288,9 +303,9 @@ static bool sleep_at_hole(struct bell_queue *q, uint64_t head)
 {
 	BELL_INJECT(hole);
 	(void)bell_fetch_or_acq_rel(&q->tail, BELL__HOLE); /* A2: before the look at the slot */
-	announced(q);
+	bell__announced(q);
 	BELL_INJECT(announced);
-	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0 && !bell__queue_published(q, head)) { /* A2 */
+	if (bell__membarrier() && !bell__queue_published(q, head)) { /* A2 */
 		count(&q->holes);
 		return true;
 	}
@@ -307,20 +322,22 @@ int bell__queue_arm(struct bell_queue *q, bool level)
 	uint64_t taken = 0, v;
 	bool armed;
 
+	if (bell__queue_is_single(q))
+		return bell__single_arm(q, level);
 	if (bell__queue_published(q, head)) /* step 0: before the fd is touched */
 		return 0;
-	settle(q, bell_load_relaxed(&q->tail)); /* a first look; the exchange below decides */
+	bell__settle(q, bell_load_relaxed(&q->tail)); /* a first look; the exchange below decides */
 	BELL_INJECT(arming);
-	if (level && (q->owed || ++q->quiet % QUIET_ARMS == 0)) /* step 1: before arming, never after */
-		taken = take_bell(q);
+	if (level) /* step 1: before arming, never after */
+		taken = bell__take_bell(q);
 	BELL_INJECT(silenced);
 
 	v = head << BELL__SHIFT;
 	armed = bell_cas_acq_rel(&q->tail, &v, v | BELL__ARMED); /* step 2: A1 */
-	settle(q, v);
-	q->owed -= taken < q->owed ? taken : q->owed; /* more than owed: strays */
+	bell__settle(q, v);
+	bell__paid(q, taken);
 	if (armed) {
-		announced(q);
+		bell__announced(q);
 		BELL_INJECT(armed);
 		return 1;
 	}
@@ -329,25 +346,34 @@ int bell__queue_arm(struct bell_queue *q, bool level)
 	if (v >> BELL__SHIFT == head) { /* empty, so it was CLOSED that stopped the exchange */
 		if (any_flag_up(q)) {
 			if (bell_cas_acq_rel(&q->tail, &v, v | BELL__ARMED)) { /* A1 */
-				announced(q);
+				bell__announced(q);
 				return 1;
 			}
 		} else {
 			if (taken)
-				kick(q);
+				bell__kick(q);
 			return -ESHUTDOWN;
 		}
 	}
 	if (!bell__queue_published(q, head) && sleep_at_hole(q, head)) /* step 5 */
 		return 1;
 	if (taken) /* step 4: not asleep, so the fd must stay readable */
-		kick(q);
+		bell__kick(q);
 	return 0;
 }
 
 int bell_queue_arm(struct bell_queue *q)
 {
-	return bell__queue_arm(q, !(q->mode & BELL_QUEUE_EDGE));
+	const bool level = !(q->mode & BELL_QUEUE_EDGE);
+	int r = bell__queue_arm(q, level);
+
+	if (r != 0 || !bell__queue_is_single(q) || bell__queue_published(q, q->head))
+		return r;
+	/* membarrier(2) is refused by now, so nobody may sleep here, and there is nothing to poll, perhaps
+	 * for long. Back to the loop then: the fd is readable, or has an edge from here. */
+	if (!level)
+		bell__kick(q);
+	return 1;
 }
 
 void bell_queue_stop(struct bell_queue *q)
@@ -360,7 +386,7 @@ void bell_queue_stop(struct bell_queue *q)
 static size_t hand_out(struct bell_queue *q, size_t max, bell_token_fn fn, void *userdata)
 {
 	uint32_t tokens[CHUNK];
-	size_t n = bell_queue_poll(q, tokens, max < CHUNK ? max : CHUNK), i = 0, queued;
+	size_t n = bell_queue_poll(q, tokens, max), i = 0, queued;
 
 	while (i < n && !q->stop)
 		fn(userdata, tokens[i++]);
@@ -372,6 +398,8 @@ static size_t hand_out(struct bell_queue *q, size_t max, bell_token_fn fn, void 
 ssize_t bell_queue_dispatch(
 	struct bell_queue *q, size_t budget, bell_token_fn fn, void *userdata)
 {
+	/* One by one where nobody but the producer could queue again what a stop leaves over. */
+	const size_t chunk = bell__queue_is_single(q) ? 1 : CHUNK;
 	size_t done = 0, n = 0;
 	int idle = 0, r = 0;
 
@@ -384,15 +412,15 @@ ssize_t bell_queue_dispatch(
 	/* Nothing to poll and no leave to sleep, twice in a row: a producer is preempted and cannot be
 	 * waited for. Back to the loop then, rather than spin here. */
 	while (r == 0 && done < budget && !q->stop && idle < 2) {
-		n = hand_out(q, budget - done, fn, userdata);
+		n = hand_out(q, budget - done < chunk ? budget - done : chunk, fn, userdata);
 		done += n;
 		idle = n ? 0 : idle + 1;
-		if ((n < CHUNK || done == budget) && !q->stop)
+		if ((n < chunk || done == budget) && !q->stop)
 			r = bell_queue_arm(q);
 	}
 	/* Not asleep: the fd is readable, but an edge-triggered loop needs to be told again. */
 	if (q->mode & BELL_QUEUE_EDGE && (r == 0 || (r < 0 && done > 0)))
-		kick(q);
+		bell__kick(q);
 	bell_queue_unref(q);
 	return r < 0 && done == 0 ? r : (ssize_t)done;
 }

@@ -13,6 +13,11 @@
 extern unsigned rings_flags[3];
 extern int rings_n;
 
+/* Tests that run in each of them, and then once more with a single producer: _i goes to 2 * rings_n. */
+#define RING_FLAGS(i) rings_flags[(i) % rings_n]
+#define RING_MODE(i) \
+	(BELL_QUEUE_EDGE | ((i) < rings_n ? 0u : (unsigned)BELL_QUEUE_SINGLE_PRODUCER))
+
 /* False: io_uring is not permitted here, and TAP was told that the program is skipped, and why. */
 bool rings_probe(void);
 

@@ -14,6 +14,20 @@ static uint32_t last_number(uint32_t token)
 	return TRAFFIC_NOTIFIES - (TRAFFIC_NOTIFIES - 1 - token) % TRAFFIC_TOKENS;
 }
 
+static int notify(struct traffic *t, uint32_t token)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	bool single = bell_queue_flags(t->q) & BELL_QUEUE_SINGLE_PRODUCER;
+	int r;
+
+	if (single) /* the threads hand that role to each other */
+		pthread_mutex_lock(&lock);
+	r = bell_queue_notify(t->q, token);
+	if (single)
+		pthread_mutex_unlock(&lock);
+	return r;
+}
+
 static void notify_all(struct traffic *t, uint32_t *numbers)
 {
 	uint32_t i, token;
@@ -21,7 +35,7 @@ static void notify_all(struct traffic *t, uint32_t *numbers)
 	for (i = 0; i < TRAFFIC_NOTIFIES; i++) {
 		token = i % TRAFFIC_TOKENS;
 		bell_store_relaxed(&numbers[token], i + 1);
-		if (bell_queue_notify(t->q, token) < 0)
+		if (notify(t, token) < 0)
 			bell_fetch_add_relaxed(&t->errors, 1);
 		if (i % 1000 == 999) /* so that the receiver falls asleep now and then */
 			sleep_ms(1);

@@ -72,15 +72,15 @@ static void *play_on(void *userdata)
 
 START_TEST(the_ball_comes_back_ten_thousand_times)
 {
-	struct bell_queue *p = queue_of(TOKENS, BELL_QUEUE_EDGE);
-	struct bell_queue *q = queue_of(TOKENS, BELL_QUEUE_EDGE);
+	struct bell_queue *p = queue_of(TOKENS, RING_MODE(_i));
+	struct bell_queue *q = queue_of(TOKENS, RING_MODE(_i));
 	uint32_t ball = 1;
 	struct side a = {.in = p, .out = q, .ball = &ball, .expected = 2};
 	struct side b = {.in = q, .out = p, .ball = &ball, .expected = 1};
 	pthread_t thread;
 
-	a.flags = rings_flags[_i];
-	b.flags = rings_flags[_i];
+	a.flags = RING_FLAGS(_i);
+	b.flags = RING_FLAGS(_i);
 	/* Two kernel threads more want a processor at each turn. */
 	a.last = b.last = 2 * (a.flags & IORING_SETUP_SQPOLL ? SLOW_ROUNDS : ROUNDS);
 	thread = spawn(play_on, &b);
@@ -100,6 +100,6 @@ int main(void)
 
 	if (!rings_probe())
 		return EXIT_SUCCESS;
-	tcase_add_loop_test(tc, the_ball_comes_back_ten_thousand_times, 0, rings_n);
+	tcase_add_loop_test(tc, the_ball_comes_back_ten_thousand_times, 0, 2 * rings_n);
 	return runner_run(s);
 }

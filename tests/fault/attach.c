@@ -300,7 +300,7 @@ int main(void)
 		return 0;
 	tcase_add_loop_test(
 		tc, a_refused_epoll_attach_leaves_nothing_and_works_later, 0, 2 * REFUSALS);
-	add_in_both_modes(tc, a_refused_epoll_detach_says_so_and_lets_the_queue_go);
+	add_in_all_modes(tc, a_refused_epoll_detach_says_so_and_lets_the_queue_go);
 	add_uring(tc);
 	fflush(stdout);
 	return runner_run(s);

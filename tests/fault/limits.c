@@ -235,12 +235,12 @@ int main(void)
 	Suite *s = suite_create("fault limits");
 	TCase *tc = runner_case(s, "fault limits", 60);
 
-	add_in_both_modes(tc, a_full_table_of_descriptors_disturbs_no_queue_in_use);
+	add_in_all_modes(tc, a_full_table_of_descriptors_disturbs_no_queue_in_use);
 	add_in_both_modes(tc, a_receiver_that_never_comes_blocks_no_producer_and_costs_no_memory);
-	add_in_both_modes(tc, a_producer_cancelled_between_its_calls_leaves_a_working_queue);
+	add_in_all_modes(tc, a_producer_cancelled_between_its_calls_leaves_a_working_queue);
 #if !HELPERS_SANITIZED
-	add_in_both_modes(tc, a_thread_with_the_smallest_stack_can_notify_dispatch_and_wait);
-	add_in_both_modes(tc, a_handler_on_the_smallest_signal_stack_can_notify);
+	add_in_all_modes(tc, a_thread_with_the_smallest_stack_can_notify_dispatch_and_wait);
+	add_in_all_modes(tc, a_handler_on_the_smallest_signal_stack_can_notify);
 #else
 	puts("# not tested, the smallest stacks: a sanitizer needs more");
 	fflush(stdout);

@@ -59,15 +59,25 @@ static void *run(void *userdata)
 	return NULL;
 }
 
-void loop_start(int mode)
+void loop_make(int mode, unsigned flags)
 {
 	receiver = receiver_named(modes[mode]);
 	ck_assert_ptr_nonnull(receiver);
 	memset(&loop, 0, sizeof(loop));
-	loop.q = queue_of(LOOP_TOKENS, receiver->flags);
+	loop.q = queue_of(LOOP_TOKENS, receiver->flags | flags);
+}
+
+void loop_run(void)
+{
 	loop.thread = spawn(run, NULL);
 	while (bell_load_acquire(&loop.tid) == 0)
 		sched_yield();
+}
+
+void loop_start(int mode)
+{
+	loop_make(mode, 0);
+	loop_run();
 }
 
 void loop_notify(uint32_t source, uint32_t token)

@@ -28,8 +28,10 @@ struct loop {
 };
 extern struct loop loop;
 
-/* A queue, and its receiver running. */
+/* A queue, and its receiver running. Or in two steps, with more flags for the queue. */
 void loop_start(int mode);
+void loop_make(int mode, unsigned flags);
+void loop_run(void);
 
 /* One notify. A source is one thread at a time, or one signal handler. Signal-safe. */
 void loop_notify(uint32_t source, uint32_t token);

@@ -178,7 +178,7 @@ int main(void)
 	/* An io_uring loop comes round for a CQE of its own only: a signal does not call ready. */
 	tcase_add_loop_test(tc, a_thief_steals_wakes_but_no_token_and_the_next_turn_recovers, 0,
 		LOOP_MODES_EPOLL);
-	add_in_both_modes(tc, a_stolen_wake_is_lost_until_the_loop_comes_round);
+	add_in_all_modes(tc, a_stolen_wake_is_lost_until_the_loop_comes_round);
 	tcase_add_loop_test(tc, a_counter_that_is_filled_all_the_time_loses_nothing, 0, modes);
 	tcase_add_loop_test(tc, a_counter_filled_and_emptied_by_strangers_at_once_loses_no_token, 0,
 		LOOP_MODES_EPOLL);

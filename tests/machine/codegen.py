@@ -5,8 +5,8 @@
 The compilers at hand translate the queue to x86-64 and arm64 assembly. Of each function only the
 events are kept that matter to other threads: a word is object:event, and "?" is a plain look at a
 shared object. NEXT says which events may follow which on any way through the function, so the layout
-of the blocks is the compiler's affair. One rule stands over all: nothing changes a flag or tail by
-less than acquire and release.
+of the blocks is the compiler's affair. One rule stands over all: no read-modify-write of a flag,
+tail or state does less than acquire and release.
 
 On arm64 each order is an instruction of its own, so relaxing any of them shows: mutants.py tries it.
 x86 cannot show the loads and stores.
@@ -23,19 +23,40 @@ import tap
 # Labels as in docs/ORDERING.md.
 NEXT = {
     'bell_queue_notify': {
-        'start': 'flag? end',
+        'start': 'flag? tail? end',
         'flag?': 'fence flag:rmw end',  # end: the look behind the fence
-        'fence': 'flag?',  # F1
+        'fence': 'flag? flag:acquire',  # F1
         'flag:rmw': 'flag? tail:rmw',  # F2
         'tail:rmw': 'slot:release',  # T1, A1
-        'slot:release': 'tail?',  # S1; A2: the look at HOLE behind the slot
-        'tail?': 'end',
+        'slot:release': 'tail? state?',  # S1; A2: the look at HOLE, or at ARMED, behind the slot
+        # With a single producer: it reads its own tail first.
+        'tail?': 'flag:acquire end',
+        'flag:acquire': 'fence flag:up end',  # F2
+        'flag:up': 'slot:release',
+        'state?': 'end',
+    },
+    'bell__single_notify_many': {
+        'tail?': 'flag:acquire',
+        'fence': 'flag:acquire',  # F1
+        '<flag:up': 'flag:acquire',  # F2
+        'flag:up': 'slot:release',
+        'slot:release': 'tail? state? ~end',  # S1, A2; ~: for none queued, as far as a compiler knows
+        'state?': 'ring end',
+    },
+    'bell__single_arm': {
+        'start': 'slot:acquire',  # S1
+        'slot:acquire': 'state? state:rmw end',
+        'state?': 'read state:rmw',
+        'read': 'state:rmw',  # the bell is read before announcing
+        'state:rmw': 'membarrier write end',  # A1, A2; write: the last one, which takes it back
+        'membarrier': 'slot:acquire',  # A2
+        'write': 'end',
     },
     'bell_queue_notify_many': {
         'fence': 'flag?',
         '<fence': 'flag?',
         'tail?': '~flag? tail:rmw end',
-        '<tail?': 'slot:release ~tail:rmw',
+        '<tail?': 'slot:release ~tail:rmw ~start',  # start: a look whether it is closed
         '<write': 'tail:rmw read',  # of those who find the receiver armed one clears that and rings
     },
     'bell_queue_poll': {
@@ -56,7 +77,7 @@ NEXT = {
         'tail:rmw': 'tail:rmw write end',
     },
     'bell__queue_arm': {
-        'start': 'slot:acquire',  # S1
+        'start': 'slot:acquire ~end',  # S1; ~: to bell__single_arm
         'tail?': 'read tail:rmw',
         'read': 'tail:rmw write ~end',  # the bell is read before arming: A1
         '<membarrier': 'tail:rmw',  # A2
@@ -69,8 +90,22 @@ NEXT = {
     },
 }
 
+# On x86-64 a load that acquires is a plain one.
+X86_NEXT = {
+    'bell_queue_notify': {
+        'flag?': 'fence flag:rmw flag:up end',
+        'fence': 'flag?',
+        'tail?': 'flag? end',
+    },
+    'bell__single_notify_many': {
+        'tail?': 'flag?',
+        'fence': 'flag?',
+        '<flag:up': 'flag?',
+    },
+}
+
 # Where the fields lie that other threads change, on 64-bit machines; None: statistics.
-FIELDS = {128: 'tail', 384: None, 392: None, 400: 'refs'}
+FIELDS = {128: 'tail', 136: 'state', 384: None, 392: None, 400: 'refs'}
 
 # Builds: name, machine, compiler with its options. arm64 in its first form, with the single
 # instructions of ARMv8.1, and with the calls that gcc makes if it is to decide at run time.
@@ -86,6 +121,10 @@ BUILDS = [
     ('clang for arm64 with LSE', 'arm64', ARM_CLANG + ['-march=armv8.1-a']),
 ]
 
+LOOKS = {128: 'tail?', 136: 'state?'}
+# single.c calls these of queue.c; there they are followed.
+CALLS = {'bell__take_bell': 'read', 'bell__kick': 'write', 'bell__claim_and_ring': 'ring',
+         'bell__membarrier': 'membarrier'}
 EXPEDITED = 8  # the command of membarrier(2)
 SYSCALLS = {
     'x86-64': {0: 'read', 1: 'write', 324: 'membarrier'},
@@ -109,7 +148,7 @@ def offset(before, operand):
                      % (here, here, here, here), line)
         if m:
             place = m[1] or m[2] or m[3] or m[4]
-        elif re.match(r'ldr %s, |movq .*\), %%%s$' % (here, here), line):
+        elif re.match(r'ldr %s, |movq .*\), %%%s$|csel %s, |cmov\w+ .*, %%%s$' % (here, here, here, here), line):
             return None
     return far
 
@@ -139,10 +178,14 @@ def event_arm64(before, line):
         return 'slot:release'
     if re.match(r'stlrb wzr', line):
         return 'flag:release'
+    if re.match(r'strb w\d+, \[x\d+(, [xw]\d+.*)?\]', line):
+        return 'flag:up'
+    if re.match(r'ldap?rb w', line):
+        return 'flag:acquire'
     if re.match(r'ldrb w\d+, \[x\d+(, [xw]\d+.*)?\]', line):
         return 'flag?'
     m = re.match(r'ldr x\d+, (\[x.*\])$', line)
-    return 'tail?' if m and offset(before, m[1]) == 128 else None
+    return m and LOOKS.get(offset(before, m[1]))
 
 
 def event_x86(before, line):
@@ -154,13 +197,15 @@ def event_x86(before, line):
         return change(before, m[2], SIZES[m[1]], True)
     if re.match(r'movb \$0, 0?\(', line):
         return 'flag:release'
+    if re.match(r'movb \$1, 0?\(', line):
+        return 'flag:up'
     if re.match(r'movl %\w+, \(%\w+,%\w+,4\)', line):
         return 'slot:release'
     if re.match(r'(movzbl|movb|cmpb) (\$0, )?0?\(%(?!rsp)\w+(,%\w+)?\)', line):
         return 'flag?'
     m = re.match(r'(?:mov[qlb]|movzbl|test[qlb]) (?:\$\d+, )?(\d*\(%\w+\))', line)
     # Before a compare-and-swap that stands for a fetch_and or fetch_or it is only a first guess.
-    return 'tail?' if m and offset(before, m[1]) == 128 else None
+    return m and LOOKS.get(offset(before, m[1]))
 
 
 EVENT = {'x86-64': event_x86, 'arm64': event_arm64}
@@ -196,9 +241,11 @@ def inlined(functions, name):
 
 
 def event(machine, before, line):
-    called = re.match(r'(?:callq?|jmp|bl?) (free|close|syscall)\b', line)
+    called = re.match(r'(?:callq?|jmp|bl?) (free|close|syscall|bell__\w+)\b', line)
     if not called:
         return EVENT[machine](before, line)
+    if called[1].startswith('bell__'):
+        return CALLS.get(called[1])
     if called[1] != 'syscall':
         return called[1]
     # The number is what was put last into the register of the first argument.
@@ -243,7 +290,7 @@ def follow(lines, machine):
         return found
 
     # The first guess of a compare-and-swap that stands for a fetch_and: not a look of ours.
-    guesses = [i for i, word in words.items() if word == 'tail?' and i != -1 and
+    guesses = [i for i, word in words.items() if word in ('tail?', 'state?') and i != -1 and
                all(j is not None and 'cmpxchg' in lines[j] for j in next_events(i))]
     for i in guesses:
         words[i] = None
@@ -253,14 +300,15 @@ def follow(lines, machine):
 
 def compare(name, machine, pairs):
     """What NEXT says about a function and the pairs do not, or the other way round."""
-    for word, expected in NEXT.get(name, {}).items():
+    rules = dict(NEXT.get(name, {}), **(X86_NEXT.get(name, {}) if machine == 'x86-64' else {}))
+    for word, expected in rules.items():
         if word[0] == '<':
             found = {a for a, b in pairs if b == word[1:]}
         else:
             found = {b for a, b in pairs if a == word}
         may = {w[1:] for w in expected.split() if w[0] == '~'}
         must = {w for w in expected.split() if w[0] != '~'}
-        if machine == 'x86-64' and 'slot:acquire' in must:
+        if machine == 'x86-64' and ('slot:acquire' in must or word in ('slot:acquire', 'flag:acquire')):
             continue
         if not must <= found <= must | may:
             yield '%s: %s: expected %s; found %s' % (
@@ -274,7 +322,7 @@ class DoesNotCompile(Exception):
 def problems(root, machine, compiler, level):
     """What is wrong in the machine code of the tree at root: a list of sentences."""
     wrong, seen = [], set()
-    for file in ('symbols', 'queue'):
+    for file in ('symbols', 'queue', 'single'):
         status, assembly = tap.run(compiler + [
             level, '-std=gnu11', '-D_GNU_SOURCE', '-fno-asynchronous-unwind-tables', '-S', '-o', '-',
             '-I', os.path.join(root, 'include'), '-I', os.path.join(root, 'src'),
@@ -286,7 +334,7 @@ def problems(root, machine, compiler, level):
             seen.add(name)
             pairs = follow(inlined(functions, name), machine)
             wrong += ['%s: %s' % (name, word) for word in sorted({b for _, b in pairs})
-                      if re.match(r'(flag|tail):weak', word)]
+                      if re.match(r'(flag|tail|state):weak', word)]
             wrong += compare(name, machine, pairs)
     return wrong + ['%s: not found' % name for name in set(NEXT) - seen]
 

@@ -28,6 +28,7 @@ UNEMULATED = {
     'threads': 'many rounds between threads, too slow in an emulator',
     'threads_order': 'many rounds between threads, too slow in an emulator',
     'threads_close': 'many rounds between threads, too slow in an emulator',
+    'single': 'many rounds between threads, too slow in an emulator',
 }
 SHARED = {'helpers', 'load'}  # parts of the unit tests, not programs
 

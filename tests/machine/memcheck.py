@@ -16,6 +16,7 @@ LEFT_OUT = {
     'unit_queue_new': 'valgrind writes to all of the ten gigabytes that it only allocates, and needs '
                       'address space where the test leaves none',
     'unit_threads_order': 'a million rounds between threads, of which valgrind runs one at a time',
+    'unit_single': 'the same',
 }
 # Its tests keep state in static variables: a process each, and valgrind in each.
 FORKED = {'unit_queue'}

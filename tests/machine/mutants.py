@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """mutants.py SOURCE: the check of machine code can fail: every order of the queue, taken away alone.
 
-Two kinds. Weakened: each operation that orders, wherever it stands in queue.h and queue.c, once for each
+Two kinds. Weakened: each operation that orders, wherever it stands in queue.h, queue.c and single.c, once for each
 weaker order it could have, and each of atomic.h's own. They are found in the sources, so one that is
 added tomorrow is tried, too. Moved: the rest, each a text that stands exactly once, and what replaces it.
 A mutant is caught if codegen.py finds something wrong in what is compiled from a copy with it.
@@ -16,6 +16,7 @@ import codegen
 import tap
 
 ATOMIC, HEADER, SOURCE = 'include/doorbell/atomic.h', 'include/doorbell/queue.h', 'src/core/queue.c'
+SINGLE = 'src/core/single.c'
 
 WEAKER = {'acq_rel': ('acquire', 'release'), 'acquire': ('relaxed',), 'release': ('relaxed',),
           'full': ('compiler',)}
@@ -64,19 +65,56 @@ MOVED = {
 		return 0;
 """, ''),
     'the second look at a hole comes before membarrier': (SOURCE, """\
-	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0 && !bell__queue_published(q, head)) { /* A2 */
+	if (bell__membarrier() && !bell__queue_published(q, head)) { /* A2 */
 """, """\
-	if (!bell__queue_published(q, head) && membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0) {
+	if (!bell__queue_published(q, head) && bell__membarrier()) {
 """),
     'no membarrier at a hole': (SOURCE, """\
-	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0 && !bell__queue_published(q, head)) { /* A2 */
+	if (bell__membarrier() && !bell__queue_published(q, head)) { /* A2 */
 """, """\
 	if (!bell__queue_published(q, head)) {
 """),
     'no second look at a hole': (SOURCE, """\
-	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0 && !bell__queue_published(q, head)) { /* A2 */
+	if (bell__membarrier() && !bell__queue_published(q, head)) { /* A2 */
 """, """\
-	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0) {
+	if (bell__membarrier()) {
+"""),
+    'a single producer looks at the state before its slot': (HEADER, """\
+	if (!bell__single_queue(q, token))
+		return 0;
+	state = bell__single_state(q);
+""", """\
+	state = bell__single_state(q);
+	if (!bell__single_queue(q, token))
+		return 0;
+"""),
+    'the look without a fence decides for a single producer': (HEADER, """\
+		bell_fence_full();	     /* F1: our data before the look */
+		if (bell_load_acquire(flag)) /* F1: behind the fence; F2 */
+			return 0;
+""", """\
+		return 0;
+"""),
+    'single arm does not look at the slot first': (SINGLE, """\
+	if (bell__queue_published(q, q->head)) /* before the fd is touched */
+		return 0;
+""", ''),
+    'single arm looks again before membarrier': (SINGLE, """\
+	fenced = bell__membarrier();		    /* A2; it may be refused by now */
+	empty = !bell__queue_published(q, q->head); /* A2: behind it */
+""", """\
+	empty = !bell__queue_published(q, q->head);
+	fenced = bell__membarrier();
+"""),
+    'no membarrier in single arm': (SINGLE, """\
+	fenced = bell__membarrier();		    /* A2; it may be refused by now */
+""", """\
+	fenced = true;
+"""),
+    'no second look in single arm': (SINGLE, """\
+	empty = !bell__queue_published(q, q->head); /* A2: behind it */
+""", """\
+	empty = true;
 """),
     'the last reference is counted without a read-modify-write': (SOURCE, """\
 	if (q && bell_fetch_sub_acq_rel(&q->refs, 1) == 1) { /* R1: all use before the free */
@@ -101,7 +139,7 @@ def weaker_forms(atomic):
 
 def mutants():
     """Yield (name, file, its text with one order taken away)."""
-    for file in (HEADER, SOURCE):
+    for file in (HEADER, SOURCE, SINGLE):
         text = tap.read(file)
         code = tap.code_of(text)
         lines = code.split('\n')

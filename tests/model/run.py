@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""run.py [--list | --trail] [NAME...]: the model of the queue, queue.pml, explored by SPIN.
+"""run.py [--list | --trail] [NAME...]: the models of the queue, queue.pml and single.pml, explored by SPIN.
 
 Healthy rows are searched to the end and must show no error; a search that met a limit of depth or
 memory fails. Each mutant takes one safeguard away and must fail, in the way that its row says: a
@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 
-MODEL = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'queue.pml')
+HERE = os.path.dirname(os.path.abspath(__file__))
 BASE = dict(MEMORY=0, EDGE=0, LOOP='DISPATCH', PRODUCERS=2, NOTIFIES=2, TOKENS=1, SIZE=1, CLOSE=0)
 MEMORY_MB = 1500
 SECONDS = 300
@@ -34,6 +34,12 @@ UNBOUNDED = '(n<'                   # a poll returns more than there can be
 RINGS = '!(answered)'               # two rings for one arm, or one for none
 AWAKE = '!(armed)&& !(hole)'        # arm says 0 and leaves a bit, so that an awake receiver is rung
 UNENDED = ' !(1)'                   # closed, and the receiver sleeps for ever
+
+# With a single producer.
+SINGLE_DEAF = '((armed||'
+SINGLE_AWAKE = '!(armed)'
+CUT_OFF = 'head>=told'              # the end before a notify that said 1
+UNSEEN = 'seen[i]==promised[i]'
 
 RING_2 = 'TOKENS=2 SIZE=2'
 
@@ -97,6 +103,41 @@ for memory, what in (1, 'store buffers'), (2, 'weaker stores'):
         ('edge-close-m%d' % memory, what + ', edge, closed meanwhile', m + 'EDGE=1 CLOSE=1 NOTIFIES=1'),
     ]
 
+# A single producer: rows whose names begin with it are of single.pml.
+SINGLE_LOOPS = [
+    ('level-1', 'level, dispatch, one token', 'NOTIFIES=4'),
+    ('level-2', 'level, dispatch, two tokens', 'NOTIFIES=4 ' + RING_2),
+    ('level-budget', 'level, dispatch of 1, two tokens', 'NOTIFIES=4 BUDGET=1 ' + RING_2),
+    ('level-drain', 'level, drains and arms until told 1, two tokens', 'NOTIFIES=4 LOOP=DRAIN ' + RING_2),
+    ('level-stops', 'level, stops after a token without arming', 'NOTIFIES=4 LOOP=STOPS BUDGET=1 ' + RING_2),
+    ('level-forgets', 'level, does not heed "poll again"', 'NOTIFIES=4 LOOP=FORGETS ' + RING_2),
+    ('edge-1', 'edge, dispatch, one token', 'EDGE=1 NOTIFIES=4'),
+    ('edge-2', 'edge, dispatch, two tokens', 'EDGE=1 NOTIFIES=4 ' + RING_2),
+    ('edge-budget', 'edge, dispatch of 1, two tokens', 'EDGE=1 NOTIFIES=4 BUDGET=1 ' + RING_2),
+    ('edge-drain', 'edge, drains and arms until told 1, two tokens', 'EDGE=1 NOTIFIES=4 LOOP=DRAIN ' + RING_2),
+    ('level-spurious', 'level, woken twice for other reasons', 'SPURIOUS=2 NOTIFIES=3'),
+    ('edge-spurious', 'edge, woken twice for other reasons', 'EDGE=1 SPURIOUS=2 NOTIFIES=3'),
+    ('level-stray', 'level, a stranger writes the fd', 'STRAY=1 LOOP=DRAIN NOTIFIES=3'),
+    ('level-refused', 'level, membarrier refused later', 'REFUSED=1 NOTIFIES=3 LOOP=DRAIN'),
+    ('edge-refused', 'edge, membarrier refused later', 'EDGE=1 REFUSED=1 NOTIFIES=3 LOOP=DRAIN'),
+    ('level-close', 'level, closed meanwhile, one token', 'CLOSE=1 NOTIFIES=3'),
+    ('level-close-2', 'level, closed meanwhile, dispatch of 1, two tokens', 'CLOSE=1 NOTIFIES=3 BUDGET=1 ' + RING_2),
+    ('level-close-drain', 'level, closed meanwhile, drains', 'CLOSE=1 NOTIFIES=3 LOOP=DRAIN'),
+    ('level-close-forgets', 'level, closed meanwhile, does not heed "poll again"', 'CLOSE=1 NOTIFIES=3 LOOP=FORGETS'),
+    ('edge-close', 'edge, closed meanwhile, one token', 'EDGE=1 CLOSE=1 NOTIFIES=3'),
+    ('edge-close-2', 'edge, closed meanwhile, dispatch of 1, two tokens',
+     'EDGE=1 CLOSE=1 NOTIFIES=3 BUDGET=1 ' + RING_2),
+    ('level-close-refused', 'level, closed meanwhile, membarrier refused later',
+     'CLOSE=1 REFUSED=1 NOTIFIES=2 LOOP=DRAIN'),
+    ('edge-close-refused', 'edge, closed meanwhile, membarrier refused later',
+     'EDGE=1 CLOSE=1 REFUSED=1 NOTIFIES=2 LOOP=DRAIN'),
+]
+HEALTHY += [('single-' + name, 'a single producer, ' + sentence, macros) for name, sentence, macros in SINGLE_LOOPS]
+for memory, what in (1, 'store buffers'), (2, 'weaker stores'):
+    HEALTHY += [('single-%s-m%d' % (name, memory), 'a single producer, %s, %s' % (what, sentence),
+                 'MEMORY=%d ' % memory + macros)
+                for name, sentence, macros in SINGLE_LOOPS if not re.search('spurious|stray|refused|drain|stops', name)]
+
 # What cannot show here, and why:
 #   F2's release and acquire, T1's order, S1's acquire: loads are never late in this model. GenMC, on
 #     the C code under RC11 and IMM, is for those (edges/).
@@ -154,6 +195,54 @@ MUTANTS = [
 ]
 
 
+SINGLE = 'LOOP=DRAIN NOTIFIES=3'
+MUTANTS += [('single ' + row[0],) + row[1:] for row in [
+    ('M_NOTIFY_NO_FENCE', 'F1: no fence before the second look at the flag', 'MEMORY=1 ' + SINGLE, UNSEEN),
+    ('M_HINT_DECIDES', 'F1: the look without a fence decides', 'MEMORY=1 ' + SINGLE, UNSEEN),
+    ('M_POLL_NO_FENCE', 'F1: no fence after the flags are cleared', 'MEMORY=1 ' + SINGLE, UNSEEN),
+    ('M_POLL_CLEARS_AT_ONCE', 'each flag is cleared as its slot is read', SINGLE, UNBOUNDED),
+    ('M_NO_FLAG', 'no flag is raised', SINGLE, UNBOUNDED),
+    ('M_RAISE_LATE', 'the flag is raised behind the slot', SINGLE, UNSEEN),
+    ('M_PUBLISH_RELAXED', 'S1: the slot is stored without release', 'MEMORY=2 ' + SINGLE, UNSEEN),
+    ('M_NO_LAP', 'no lap bit', SINGLE, UNBOUNDED),
+    ('M_NOTIFY_DOES_NOT_LOOK', 'A2: notify does not look whether the receiver sleeps', SINGLE, LEFT),
+    ('M_LOOK_FIRST', 'A2: notify looks before it publishes', SINGLE, LEFT),
+    ('M_CLAIM_NOT_ATOMIC', 'A1: the arm is claimed by load and store', 'CLOSE=1 ' + SINGLE, RINGS),
+    ('M_CLAIM_RINGS_ALWAYS', 'whoever comes to claim rings', 'CLOSE=1 ' + SINGLE, RINGS),
+    ('M_CLAIM_LEAVES_ARMED', 'a claim leaves ARMED', SINGLE + ' ' + RING_2, SPINS),
+    ('M_CLAIM_NO_WRITE', 'a claim without a write', SINGLE, LEFT),
+    ('M_ARM_NO_STEP_0', 'arm does not look before it touches the fd', SINGLE + ' SPURIOUS=1', SLEPT),
+    ('M_ARM_NO_SECOND_LOOK', 'arm does not ask whether it was claimed when it announces', SINGLE, SPINS),
+    ('M_ARM_NEVER_READS_UNASKED', 'a bell nobody owes is never read', SINGLE + ' STRAY=1', SPINS),
+    ('M_READ_LATE', 'reads the fd after announcing', SINGLE, LEFT),
+    ('M_READ_SETTLES_ALL', 'a read settles rings not yet written', SINGLE, SPINS),
+    ('M_ANNOUNCE_NOT_ATOMIC', 'A1: announces by load and store', SINGLE + ' CLOSE=1', UNENDED),
+    ('M_NO_MEMBARRIER', 'A2: no membarrier', 'MEMORY=1 ' + SINGLE, LEFT),
+    ('M_LOOK_BEFORE_MEMBARRIER', 'A2: looks again, and then has the fence', 'MEMORY=1 ' + SINGLE, LEFT),
+    ('M_NO_RECHECK', 'A2: no second look at the slot', SINGLE, LEFT),
+    ('M_ANNOUNCEMENT_LEFT', 'ARMED is not taken back', SINGLE, SINGLE_AWAKE),
+    ('M_BACK_UNCOUNTED', 'ARMED taken back though claimed, the ring not counted', SINGLE, SPINS),
+    ('M_NO_GIVE_BACK', 'what was read is not given back', 'NOTIFIES=3 LOOP=FORGETS', SINGLE_DEAF),
+    ('M_KICK_NOT_OWED', 'what is given back is not counted', 'NOTIFIES=3 LOOP=FORGETS', SPINS),
+    ('M_EDGE_STOPS_SILENTLY', 'edge: a dispatch that stops early does not ring itself',
+     'EDGE=1 BUDGET=1 NOTIFIES=2 ' + RING_2, SINGLE_DEAF),
+    ('M_EDGE_ENDS_SILENTLY', 'edge: tokens handed out, then closed, and nobody is told',
+     'EDGE=1 CLOSE=1 NOTIFIES=2', SINGLE_DEAF),
+    ('M_CLOSE_NO_RING', 'close does not ring', SINGLE + ' CLOSE=1', UNENDED),
+    ('M_CLOSED_SLEEPS', 'arm sleeps though closed', SINGLE + ' CLOSE=1', UNENDED),
+    ('M_CLOSED_NO_MEMBARRIER', 'A2: closed, so no membarrier', 'MEMORY=1 ' + SINGLE + ' CLOSE=1', CUT_OFF),
+    ('M_END_UNSEEN', 'closed, so no second look', SINGLE + ' CLOSE=1', CUT_OFF),
+    ('M_NOTIFY_UNTOLD_OF_CLOSE', 'A2: a notify that meets the close says 1', SINGLE + ' CLOSE=1', CUT_OFF),
+    ('M_REFUSED_SLEEPS', 'membarrier refused, and arm sleeps all the same', 'MEMORY=1 REFUSED=1 ' + SINGLE, LEFT),
+    ('M_REFUSED_NO_EDGE', 'edge: membarrier refused, and the loop is not called back',
+     'EDGE=1 REFUSED=1 ' + SINGLE, SINGLE_DEAF),
+]]
+
+
+def model_of(name):
+    return 'single.pml' if name.startswith('single') else 'queue.pml'
+
+
 def defines(macros):
     all_of = dict(BASE)
     for word in macros.split():
@@ -163,23 +252,25 @@ def defines(macros):
 
 
 # A mutant says something only where nothing fails without it.
-seen = {tuple(sorted(defines(row[2]))) for row in HEALTHY}
+seen = {(model_of(row[0]), *sorted(defines(row[2]))) for row in HEALTHY}
 for mutant in MUTANTS:
-    key = tuple(sorted(defines(mutant[2])))
+    key = (model_of(mutant[0]), *sorted(defines(mutant[2])))
     if key not in seen:
         seen.add(key)
-        HEALTHY.append(('healthy-' + mutant[0], 'where that mutant fails, the code as it is does not', mutant[2]))
+        kind, _, macro = mutant[0].rpartition(' ')
+        HEALTHY.append((('%s-healthy-%s' % (kind, macro)).strip('-'), 'where that mutant fails, the code as it is does not', mutant[2]))
 
 
 def limit():
     resource.setrlimit(resource.RLIMIT_AS, ((MEMORY_MB + 500) << 20,) * 2)
 
 
-def explore(macros, folder, level='-O2'):
+def explore(model, macros, folder, level):
     """The output of the search, or an error of what leads to it."""
-    shutil.copy(MODEL, folder)
+    for file in (model, 'memory.pml'):
+        shutil.copy(os.path.join(HERE, file), folder)
     options = dict(cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=SECONDS)
-    made = subprocess.run(['spin'] + defines(macros) + ['-a', 'queue.pml'], **options)
+    made = subprocess.run(['spin'] + defines(macros) + ['-a', model], **options)
     if made.returncode == 0:
         made = subprocess.run(['gcc', level, '-w', '-DSAFETY', '-DNOCLAIM', '-DMEMLIM=%d' % MEMORY_MB,
                                '-o', 'pan', 'pan.c'], **options)
@@ -207,16 +298,17 @@ def run(row):
     name, sentence, macros = row[:3]
     expected = row[3] if len(row) > 3 else None
     if expected:
-        macros += ' ' + name
+        macros += ' ' + name.split()[-1]
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix='bell-model-') as folder:
         try:
-            output = explore(macros, folder, '-O1' if expected else '-O2')
+            small = expected or name.startswith('single')  # to compile them takes longer than to search
+            output = explore(model_of(name), macros, folder, '-O0' if small else '-O1')
         except subprocess.TimeoutExpired:
             return 'longer than %d s' % SECONDS, ''
         wrong = judge(output, expected)
-        if '--trail' in sys.argv and os.path.exists(folder + '/queue.pml.trail'):
-            subprocess.run(['spin', '-t', '-p', '-g', '-l'] + defines(macros) + ['queue.pml'], cwd=folder)
+        if '--trail' in sys.argv and os.path.exists(folder + '/%s.trail' % model_of(name)):
+            subprocess.run(['spin', '-t', '-p', '-g', '-l'] + defines(macros) + [model_of(name)], cwd=folder)
     states = re.search(r'([0-9.e+]+) states, stored', output)
     return wrong, '%s states, %.1f s' % (states.group(1) if states else '?', time.monotonic() - started)
 

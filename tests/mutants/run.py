@@ -14,12 +14,13 @@ import threading
 
 import table
 
+CORE = ("queue", "single", "wait", "base")
 LITMUS = ["tests/stress/litmus.c", "tests/stress/receivers.c"]
 INJECT = ["-include", "tests/stress/inject.h"]
 # A killer that takes longer has not caught anything.
 PATIENCE = 120
 # Killers that wait for a race to happen. That it did not, in so many rounds, is no verdict.
-RACES = ("litmus", "storm", "hole", "claim")
+RACES = ("litmus", "storm", "claim")
 
 
 def sources_of(program):
@@ -33,17 +34,20 @@ def sources_of(program):
     if program.startswith("inject"):
         return [f"tests/stress/{program}.c", "tests/stress/stops.c", "tests/runner.c", *INJECT, "-lcheck",
                 *(["tests/stress/receivers.c"] if program == "inject" else [])]
-    if program == "hole":
-        return ["tests/stress/hole.c", *INJECT]
+    if program == "fault/creation":
+        return ["tests/fault/creation.c", *FAULT]
+    if program == "fault/no_membarrier":
+        return ["tests/fault/no_membarrier.c", "tests/fault/loop.c", "tests/stress/receivers.c", *FAULT, *INJECT]
     return [f"tests/{program}.c", "tests/runner.c", "-lcheck"] + HELPERS
 
 
 HELPERS = [f"tests/unit/{name}" for name in ("helpers.c", "load.c")]
+FAULT = ["tests/fault/refuse.c", "tests/runner.c", "-Itests/fault", "-lcheck", *HELPERS]
 
 
 def mutate(root, directory, file, text, replacement):
     """The library's sources in directory, one of them changed."""
-    for path in ("include/doorbell/queue.h", "src/core/queue.c", "src/core/wait.c", "src/core/base.c"):
+    for path in ["include/doorbell/queue.h", "src/core/core.h"] + [f"src/core/{name}.c" for name in CORE]:
         with open(f"{root}/{path}", encoding="utf-8") as f:
             body = f.read()
         if path == file:
@@ -60,9 +64,9 @@ def try_mutant(compiler, root, mutant):
     file, text, replacement, (program, *args) = mutant
     with tempfile.TemporaryDirectory() as d:
         mutate(root, d, file, text, replacement)
-        flags = ["-std=gnu11", "-O2", "-w", "-D_GNU_SOURCE", "-pthread", f"-I{d}/include", "-Iinclude", "-Isrc",
+        flags = ["-std=gnu11", "-O2", "-w", "-D_GNU_SOURCE", "-pthread", f"-I{d}/include", f"-I{d}/src", "-Iinclude", "-Isrc",
                  "-Itests", "-Itests/stress", "-Itests/unit"]
-        core = [f"{d}/src/core/{name}.c" for name in ("queue", "wait", "base")]
+        core = [f"{d}/src/core/{name}.c" for name in CORE]
         libraries = subprocess.run(["pkg-config", "--libs", "check"], stdout=subprocess.PIPE, text=True,
                                    check=True).stdout.split()
         subprocess.run([compiler, *flags, *sources_of(program), *core, "-o", f"{d}/killer", *libraries],

@@ -2,8 +2,9 @@
  *
  * hole.c: the race behind a preempted producer, at close quarters. The receiver arms while a producer
  * stands between reserving a slot and publishing it, for a time as short as the race. When arm said
- * "sleep" and the notify has returned, that notify must have claimed the bell: round after round.
- * Built with the injection points on. Usage: hole [ROUNDS]
+ * "sleep" and the notify has returned, that notify must have claimed the bell: round after round. With
+ * a single producer the same race is that of any sleep.
+ * Built with the injection points on. Usage: hole [ROUNDS [single]]
  */
 #include <pthread.h>
 #include <sched.h>
@@ -74,7 +75,8 @@ static bool round_is_lost(uint64_t round)
 		if (bell_queue_arm(queue) == 0)
 			continue;
 		await(&returned, round);
-		lost = bell_load_acquire(&queue->tail) & BELL__ASLEEP;
+		lost = (bell_load_acquire(&queue->tail) | bell_load_acquire(&queue->state)) &
+		       BELL__ASLEEP;
 	}
 	await(&returned, round);
 	return lost;
@@ -83,13 +85,16 @@ static bool round_is_lost(uint64_t round)
 int main(int argc, char **argv)
 {
 	struct bell_queue_stats stats;
+	unsigned flags = BELL_QUEUE_EDGE;
 	uint64_t round, lost = 0;
 	pthread_t thread;
 	uint32_t token;
 
 	if (argc > 1)
 		rounds = strtoull(argv[1], NULL, 10);
-	if (bell_queue_new(&queue, 1, BELL_QUEUE_EDGE) < 0)
+	if (argc > 2)
+		flags |= BELL_QUEUE_SINGLE_PRODUCER;
+	if (bell_queue_new(&queue, 1, flags) < 0)
 		return EXIT_FAILURE;
 	(void)bell_queue_notify(queue, 0); /* the ring of birth, so that nothing is armed */
 	(void)!bell_queue_poll(queue, &token, 1);
@@ -102,8 +107,8 @@ int main(int argc, char **argv)
 	pthread_join(thread, NULL);
 	bell_queue_stats(queue, &stats);
 	bell_queue_unref(queue);
-	printf("%llu rounds, %llu holes, %llu of them without a ring\n",
-		(unsigned long long)rounds - 1, (unsigned long long)stats.holes,
-		(unsigned long long)lost);
+	printf("%llu rounds, %llu arms, %llu holes, %llu of them without a ring\n",
+		(unsigned long long)rounds - 1, (unsigned long long)stats.arms,
+		(unsigned long long)stats.holes, (unsigned long long)lost);
 	return lost != 0;
 }

@@ -64,15 +64,20 @@ static const char *const modes[] = {
 #define MODES 7
 
 /* False: this build has no such mode. */
-static bool start(int mode, struct stop *stop)
+static bool start_with(unsigned flags, int mode, struct stop *stop)
 {
 	receiver = receiver_named(modes[mode]);
 	if (!receiver)
 		return false;
-	ck_assert_int_eq(bell_queue_new(&queue, TOKENS, receiver->flags), 0);
+	ck_assert_int_eq(bell_queue_new(&queue, TOKENS, receiver->flags | flags), 0);
 	bell_queue_set_spin(queue, 0);
 	ck_assert_int_eq(pthread_create(&receiver_thread, NULL, receive, stop), 0);
 	return true;
+}
+
+static bool start(int mode, struct stop *stop)
+{
+	return start_with(0, mode, stop);
 }
 
 static void finish(void)
@@ -162,16 +167,32 @@ START_TEST(a_producer_stopped_anywhere_neither_spins_the_receiver_nor_loses_a_to
 }
 END_TEST
 
+/* Where a single producer always passes; at "ringing" only if it finds somebody asleep. */
+static const char *const single_stops[] = {"claimed", "reserved", "published"};
+#define SINGLE_STOPS 3
+
 static const char *const receiver_points[] = {"taken", "cleared", "arming", "silenced", "armed"};
 #define RECEIVER_POINTS 5
+
+/* Those of a queue for a single producer follow; there, "announced" is on every way to sleep. */
+static const char *const single_points[] = {"taken", "cleared", "arming", "silenced", "announced"};
+
+/* Which of them, and of which queue, is in a test's number. */
+static bool start_and_stop(int i, struct stop *stop)
+{
+	int point = i / MODES;
+	bool single = point >= RECEIVER_POINTS;
+
+	stop_init(stop, single ? single_points[point - RECEIVER_POINTS] : receiver_points[point]);
+	return start_with(single ? BELL_QUEUE_SINGLE_PRODUCER : 0, i % MODES, stop);
+}
 
 /* Whatever the receiver was doing, a notify at that moment is delivered without another one. */
 START_TEST(a_notify_at_any_moment_of_the_receiver_is_delivered)
 {
 	struct stop stop;
 
-	stop_init(&stop, receiver_points[_i / MODES]);
-	if (!start(_i % MODES, &stop))
+	if (!start_and_stop(_i, &stop))
 		return;
 	ck_assert_int_eq(bell_queue_notify(queue, 1), 1);
 	sem_wait(&stop.reached); /* with token 1 taken, or handled */
@@ -188,8 +209,7 @@ START_TEST(a_close_at_any_moment_of_the_receiver_ends_it)
 {
 	struct stop stop;
 
-	stop_init(&stop, receiver_points[_i / MODES]);
-	if (!start(_i % MODES, &stop))
+	if (!start_and_stop(_i, &stop))
 		return;
 	ck_assert_int_eq(bell_queue_notify(queue, 1), 1);
 	sem_wait(&stop.reached);
@@ -242,6 +262,68 @@ START_TEST(a_close_waits_for_a_claim_that_others_were_conflated_with)
 	ck_assert_int_eq(p.result, -ESHUTDOWN);
 	pthread_join(receiver_thread, NULL);
 	ck_assert_uint_eq(delivered[1], 1);
+	queue = bell_queue_unref(queue);
+}
+END_TEST
+
+/* A single producer, stopped before or behind the slot: the receiver sleeps or has the token. */
+START_TEST(a_single_producer_stopped_anywhere_neither_spins_the_receiver_nor_loses_a_token)
+{
+	struct producer p;
+
+	if (!start_with(BELL_QUEUE_SINGLE_PRODUCER, _i % MODES, NULL))
+		return;
+	ck_assert_int_eq(bell_queue_notify(queue, 0), 1);
+	await(&delivered[0], 1);
+	producer_start(&p, single_stops[_i / MODES], 1);
+	assert_quiet();
+	producer_finish(&p);
+	ck_assert_int_eq(p.result, 1);
+	await(&delivered[1], 1);
+	ck_assert_int_eq(bell_queue_notify(queue, 1), 1);
+	await(&delivered[1], 2);
+	finish();
+}
+END_TEST
+
+/* It found nobody asleep when it began, and has yet to publish and to look. */
+START_TEST(a_single_producer_sees_a_receiver_that_fell_asleep_meanwhile)
+{
+	struct producer p;
+	struct stop stop;
+
+	stop_init(&stop, "taken");
+	if (!start_with(BELL_QUEUE_SINGLE_PRODUCER, _i % MODES, &stop))
+		return;
+	ck_assert_int_eq(bell_queue_notify(queue, 0), 1);
+	sem_wait(&stop.reached);
+	producer_start(&p, single_stops[_i / MODES], 1);
+	sem_post(&stop.go);
+	await(&delivered[0], 1);
+	assert_quiet();
+	producer_finish(&p);
+	ck_assert_int_eq(p.result, 1);
+	await(&delivered[1], 1);
+	finish();
+}
+END_TEST
+
+/* Closed in the midst of its notify: refused, unless it had looked; what it was told 1 has come. */
+START_TEST(a_close_at_any_moment_of_a_single_producer_ends_the_receiver)
+{
+	struct producer p;
+
+	if (!start_with(BELL_QUEUE_SINGLE_PRODUCER, _i % MODES, NULL))
+		return;
+	ck_assert_int_eq(bell_queue_notify(queue, 0), 1);
+	await(&delivered[0], 1);
+	producer_start(&p, single_stops[_i / MODES], 1);
+	ck_assert_int_eq(bell_queue_close(queue), 0);
+	assert_quiet();
+	producer_finish(&p);
+	pthread_join(receiver_thread, NULL);
+	ck_assert_int_eq(p.result, -ESHUTDOWN);
+	ck_assert_int_eq(bell_queue_notify(queue, 2), -ESHUTDOWN);
 	queue = bell_queue_unref(queue);
 }
 END_TEST
@@ -323,9 +405,16 @@ int main(int argc, char **argv)
 		a_producer_stopped_anywhere_neither_spins_the_receiver_nor_loses_a_token, 0,
 		PRODUCER_POINTS * MODES);
 	tcase_add_loop_test(tc, a_notify_at_any_moment_of_the_receiver_is_delivered, 0,
-		RECEIVER_POINTS * MODES);
+		2 * RECEIVER_POINTS * MODES);
 	tcase_add_loop_test(
-		tc, a_close_at_any_moment_of_the_receiver_ends_it, 0, RECEIVER_POINTS * MODES);
+		tc, a_close_at_any_moment_of_the_receiver_ends_it, 0, 2 * RECEIVER_POINTS * MODES);
+	tcase_add_loop_test(tc,
+		a_single_producer_stopped_anywhere_neither_spins_the_receiver_nor_loses_a_token, 0,
+		SINGLE_STOPS * MODES);
+	tcase_add_loop_test(tc, a_single_producer_sees_a_receiver_that_fell_asleep_meanwhile, 0,
+		SINGLE_STOPS * MODES);
+	tcase_add_loop_test(tc, a_close_at_any_moment_of_a_single_producer_ends_the_receiver, 0,
+		SINGLE_STOPS * MODES);
 	tcase_add_loop_test(tc, a_slot_published_around_the_announcement_of_a_hole_is_delivered, 0,
 		HOLE_POINTS * MODES);
 	tcase_add_loop_test(

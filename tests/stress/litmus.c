@@ -12,7 +12,8 @@
  * token was polled. Otherwise the receiver sleeps, or will, with a token queued: stuck.
  *
  * No verdict depends on the clock, but one: a receiver that gives no answer for --patience seconds is
- * called stuck, too.
+ * called stuck, too. With --single that is the only way to be stuck: a queue for a single producer says
+ * ARMED before it knows that it is empty.
  *
  * Exit status: 0 nothing lost or stuck; 1 otherwise; 2 bad usage.
  */
@@ -44,7 +45,7 @@ static struct options {
 	const char *mode;
 	const struct receiver *receiver;
 	unsigned long producers, rounds, seconds, patience;
-	bool first;
+	bool first, single;
 } options = {.mode = "level", .producers = 1, .rounds = 100000, .patience = 60};
 
 /* One producer's place; each datum has a line of its own. */
@@ -110,7 +111,7 @@ static void turn(unsigned *turns)
 /* For when all notifies have returned: is the receiver armed although something is queued? */
 static bool asleep_with_tokens(void)
 {
-	uint64_t tail = bell_load_acquire(&queue->tail);
+	uint64_t tail = bell_load_acquire(&queue->tail); /* with --single never ARMED */
 
 	return tail & BELL__ARMED && bell_load_acquire(&queue->head) < tail >> BELL__SHIFT;
 }
@@ -120,9 +121,10 @@ static void fail(const char *what, const struct place *p)
 	const uint64_t one = 1;
 
 	(void)bell_fetch_add_relaxed(&failures, 1);
-	fprintf(stderr, "%s: token %u, datum %llu, seen %llu, tail %llx, head %llx\n", what,
-		p->token, (unsigned long long)p->datum, (unsigned long long)p->seen,
-		(unsigned long long)queue->tail, (unsigned long long)queue->head);
+	fprintf(stderr, "%s: token %u, datum %llu, seen %llu, tail %llx, state %llx, head %llx\n",
+		what, p->token, (unsigned long long)p->datum, (unsigned long long)p->seen,
+		(unsigned long long)queue->tail, (unsigned long long)queue->state,
+		(unsigned long long)queue->head);
 	if (options.first)
 		_exit(1);
 	(void)!write(bell_queue_fd(queue), &one, sizeof(one)); /* so that the run can go on */
@@ -220,6 +222,7 @@ static const struct argp_option argp_options[] = {
 	{"rounds", 'r', "N", 0, "rounds of each producer (default: 100000)", 0},
 	{"seconds", 's', "N", 0, "run for so long instead", 0},
 	{"patience", 'w', "N", 0, "seconds without an answer that mean stuck (default: 60)", 0},
+	{"single", '1', NULL, 0, "a queue for a single producer", 0},
 	{"first", 'f', NULL, 0, "end at the first failure, at once: for a build that is broken", 0},
 	{0},
 };
@@ -258,6 +261,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'f':
 		options.first = true;
 		return 0;
+	case '1':
+		options.single = true;
+		return 0;
 	case ARGP_KEY_ARG:
 		if (state->arg_num > 0 || (strcmp(arg, "data") != 0 && strcmp(arg, "sleep") != 0))
 			argp_usage(state);
@@ -269,6 +275,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		options.receiver = receiver_named(options.mode);
 		if (!options.receiver)
 			argp_error(state, "there is no mode '%s' in this build", options.mode);
+		if (options.single && options.producers > 1)
+			argp_error(state, "a single producer is one");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -302,7 +310,8 @@ int main(int argc, char **argv)
 	argp_err_exit_status = 2;
 	argp_parse(&argp, argc, argv, 0, NULL, NULL);
 	if (bell_queue_new(&queue, (uint32_t)options.producers * TOKENS,
-		    options.receiver->flags) < 0)
+		    options.receiver->flags |
+			    (options.single ? BELL_QUEUE_SINGLE_PRODUCER : 0u)) < 0)
 		checked(NULL);
 	places = checked(aligned_alloc(BELL_CACHE_LINE, options.producers * sizeof(*places)));
 	memset(places, 0, options.producers * sizeof(*places));
@@ -322,9 +331,10 @@ int main(int argc, char **argv)
 	pthread_join(receiver, NULL);
 
 	bell_queue_stats(queue, &stats);
-	printf("%s %s, %lu producers: %llu rounds, %llu %s; %llu conflated, %llu arms, %llu rings, "
+	printf("%s %s, %lu %s: %llu rounds, %llu %s; %llu conflated, %llu arms, %llu rings, "
 	       "%llu holes\n",
 		options.sleep ? "sleep" : "data", options.mode, options.producers,
+		options.single ? "single producer" : "producers",
 		(unsigned long long)rounds_done, (unsigned long long)failures,
 		options.sleep ? "stuck" : "lost", (unsigned long long)conflated,
 		(unsigned long long)stats.arms, (unsigned long long)stats.rings,

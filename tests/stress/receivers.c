@@ -35,13 +35,18 @@ static void handle(const uint32_t *tokens, size_t n)
 	receiver_pass();
 }
 
+/* In tail, or with a single producer in state. */
+static int is_closed(const struct bell_queue *q)
+{
+	return ((bell_load_acquire(&q->tail) | bell_load_acquire(&q->state)) & BELL__CLOSED) != 0;
+}
+
 static void run_spin(struct bell_queue *q)
 {
 	uint32_t tokens[BATCH];
 	size_t n;
 
-	while ((n = bell_queue_poll(q, tokens, BATCH)) > 0 ||
-		!(bell_load_acquire(&q->tail) & BELL__CLOSED))
+	while ((n = bell_queue_poll(q, tokens, BATCH)) > 0 || !is_closed(q))
 		handle(tokens, n);
 }
 

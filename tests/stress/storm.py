@@ -9,6 +9,8 @@ import sys
 PRODUCER = ["claimed", "reserved", "published", "ringing"]
 RECEIVER = ["taken", "cleared", "arming", "silenced", "armed", "hole", "announced"]
 ACTIONS = ["delay", "yield", "signal"]
+# A single producer passes no hole, and is not interrupted by another.
+SINGLE = [point for point in PRODUCER + RECEIVER if point not in ("armed", "hole")]
 
 
 def cases(modes):
@@ -19,15 +21,19 @@ def cases(modes):
                     # The sleep race is judged by the state when no notify runs: not by one that a
                     # signal makes the receiver's thread run.
                     if not (race == "sleep" and action == "signal" and point in RECEIVER):
-                        yield race, mode, point, action
+                        yield race, mode, point, action, ["--producers", "2"]
+        for point in SINGLE:
+            for action in ("delay", "yield"):
+                for race in ("data", "sleep"):
+                    yield race, mode, point, action, ["--single"]
 
 
 def main(litmus, rounds, *modes):
     todo = list(cases(modes))
     print(f"1..{len(todo)}")
-    for number, (race, mode, point, action) in enumerate(todo, 1):
+    for number, (race, mode, point, action, crowd) in enumerate(todo, 1):
         done = subprocess.run(
-            [litmus, race, "--mode", mode, "--producers", "2", "--rounds", rounds],
+            [litmus, race, "--mode", mode, *crowd, "--rounds", rounds],
             env=dict(os.environ, LITMUS_STORM=f"{point}:{action}"),
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         said = done.stdout.strip().replace("\n", "; ")

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * syscalls.c: workloads whose system calls syscalls.py counts from outside, with strace.
- * Usage: syscalls awake|conflated|level|edge. Prints what it expects: writes and reads of the bell.
+ * Usage: syscalls awake|conflated|level|edge [single]. Prints what it expects: writes and reads of the
+ * bell. single: a queue for a single producer.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -18,7 +19,7 @@
 #define SLEEPS	 2000
 
 static struct bell_queue *queue;
-static uint32_t handled;
+static uint32_t handled, busy;
 
 static void must(int ok)
 {
@@ -82,10 +83,20 @@ static void *receive(void *userdata)
 	int ep = epoll_create1(EPOLL_CLOEXEC);
 
 	must(epoll_ctl(ep, EPOLL_CTL_ADD, bell_queue_fd(queue), &ev) == 0);
-	while (bell_load_acquire(&handled) < 3 * SLEEPS && epoll_wait(ep, &ev, 1, -1) == 1)
+	while (bell_load_acquire(&handled) < 3 * SLEEPS && epoll_wait(ep, &ev, 1, -1) == 1) {
+		bell_store_release(&busy, 1);
 		bell_queue_dispatch(queue, TOKENS, on_token, NULL);
+		bell_store_release(&busy, 0);
+	}
 	close(ep);
 	return userdata;
+}
+
+/* With a single producer ARMED is not yet a sleep: the receiver looks once more. */
+static int asleep(uint32_t after)
+{
+	return bell_load_acquire(&handled) >= after && !bell_load_acquire(&busy) &&
+	       (bell_load_acquire(&queue->tail) | bell_load_acquire(&queue->state)) & BELL__ARMED;
 }
 
 /* Each time the receiver has gone to sleep, three tokens are notified: one write. */
@@ -96,8 +107,7 @@ static void run_asleep(void)
 
 	must(pthread_create(&thread, NULL, receive, NULL) == 0);
 	for (i = 0; i < SLEEPS; i++) {
-		while (bell_load_acquire(&handled) < 3 * i ||
-			!(bell_load_acquire(&queue->tail) & BELL__ARMED))
+		while (!asleep(3 * i))
 			sched_yield();
 		must(bell_queue_notify_many(queue, (uint32_t[]){1, 2, 3}, 3) == 3);
 	}
@@ -106,10 +116,12 @@ static void run_asleep(void)
 
 int main(int argc, char **argv)
 {
-	const char *what = argc == 2 ? argv[1] : "";
+	const char *what = argc > 1 ? argv[1] : "";
+	const unsigned edge = strcmp(what, "edge") == 0 ? BELL_QUEUE_EDGE : 0;
 	struct bell_queue_stats s;
 
-	must(bell_queue_new(&queue, TOKENS, strcmp(what, "edge") == 0 ? BELL_QUEUE_EDGE : 0) == 0);
+	must(bell_queue_new(&queue, TOKENS, edge | (argc > 2 ? BELL_QUEUE_SINGLE_PRODUCER : 0)) ==
+		0);
 	if (strcmp(what, "awake") == 0)
 		run_awake();
 	else if (strcmp(what, "conflated") == 0)

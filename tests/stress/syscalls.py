@@ -21,11 +21,11 @@ CASES = {
 }
 
 
-def count(program, workload):
+def count(program, arguments):
     """Reads and writes of 8 bytes of an eventfd; and what the library's own counters say."""
     with tempfile.NamedTemporaryFile(mode="r") as log:
         said = subprocess.run(
-            ["strace", "-f", "-y", "-e", "trace=read,write", "-o", log.name, program, workload],
+            ["strace", "-f", "-y", "-e", "trace=read,write", "-o", log.name, program, *arguments],
             check=True, stdout=subprocess.PIPE, text=True).stdout
         calls = collections.Counter(
             m.group(1) for line in log if (m := re.search(r"\b(read|write)\(\d+<anon_inode:\[eventfd\]>", line)))
@@ -33,12 +33,14 @@ def count(program, workload):
 
 
 def main(program):
-    print(f"1..{len(CASES)}")
-    for number, (workload, (sentence, writes, reads)) in enumerate(CASES.items(), 1):
+    todo = [([workload, *more], sentence + (", with a single producer" if more else ""), writes, reads)
+            for more in ([], ["single"]) for workload, (sentence, writes, reads) in CASES.items()]
+    print(f"1..{len(todo)}")
+    for number, (arguments, sentence, writes, reads) in enumerate(todo, 1):
         if not shutil.which("strace"):
             print(f"ok {number} - {sentence} # SKIP strace is not installed")
             continue
-        w, r, said = count(program, workload)
+        w, r, said = count(program, arguments)
         # The last read is spared when the receiver stops before it arms again.
         ok = w == writes and reads - 1 <= r <= reads and said == (w, r)
         print(f"{'ok' if ok else 'not ok'} {number} - {sentence}: {w} writes, {r} reads, counters say {said}")

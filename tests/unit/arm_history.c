@@ -9,7 +9,7 @@
 #include "helpers.h"
 
 enum { NOTIFY_0, NOTIFY_1, POLL_ONE, POLL_ALL, ARM, WAIT_ZERO, CLOSE, OPERATIONS };
-enum { LENGTH = 5, SETS = 2 };
+enum { LENGTH = 5, SETS = 4 };
 
 struct model {
 	uint32_t fifo[2];

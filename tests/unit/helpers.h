@@ -26,11 +26,25 @@
 #define HELPERS_SANITIZED BELL_TSAN /* address space and its limits mean something else there */
 #endif
 
-/* A test that runs once in each mode: _i is 0 for level and 1 for edge. */
+/* A test that runs once in each mode: _i is 0 for level and 1 for edge, and 2 more for a single
+ * producer. "Both": without that, for a test that has several. */
+#define add_in_all_modes(tc, test)  tcase_add_loop_test(tc, test, 0, 4)
 #define add_in_both_modes(tc, test) tcase_add_loop_test(tc, test, 0, 2)
+#define add_in_single_modes(tc, test) tcase_add_loop_test(tc, test, 2, 4)
+#define add_in_level_modes(tc, test)             \
+	do {                                     \
+		tcase_add_loop_test(tc, test, 0, 1); \
+		tcase_add_loop_test(tc, test, 2, 3); \
+	} while (0)
+#define add_in_edge_modes(tc, test)              \
+	do {                                     \
+		tcase_add_loop_test(tc, test, 1, 2); \
+		tcase_add_loop_test(tc, test, 3, 4); \
+	} while (0)
+
 static inline unsigned mode_of(int i)
 {
-	return i ? BELL_QUEUE_EDGE : 0;
+	return (i & 1 ? BELL_QUEUE_EDGE : 0) | (i & 2 ? BELL_QUEUE_SINGLE_PRODUCER : 0);
 }
 
 struct bell_queue *queue_of(uint32_t capacity, unsigned flags);

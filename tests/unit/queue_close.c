@@ -188,14 +188,14 @@ int main(void)
 	Suite *s = suite_create("queue close");
 	TCase *tc = runner_case(s, "queue close", 30);
 
-	add_in_both_modes(tc, close_before_any_notify_wakes_the_armed_receiver);
-	add_in_both_modes(tc, close_while_armed_again_wakes_the_receiver);
-	add_in_both_modes(tc, close_while_awake_makes_no_ring_and_leaves_the_fd_readable);
-	add_in_both_modes(tc, tokens_queued_before_close_are_delivered_first);
-	add_in_both_modes(tc, a_token_polled_before_close_is_refused_after);
-	add_in_both_modes(tc, closing_twice_is_closing_once);
-	add_in_both_modes(tc, the_counters_stand_still_after_close);
-	add_in_both_modes(tc, close_wakes_a_receiver_blocked_in_epoll);
-	add_in_both_modes(tc, close_wakes_a_receiver_blocked_in_wait);
+	add_in_all_modes(tc, close_before_any_notify_wakes_the_armed_receiver);
+	add_in_all_modes(tc, close_while_armed_again_wakes_the_receiver);
+	add_in_all_modes(tc, close_while_awake_makes_no_ring_and_leaves_the_fd_readable);
+	add_in_all_modes(tc, tokens_queued_before_close_are_delivered_first);
+	add_in_all_modes(tc, a_token_polled_before_close_is_refused_after);
+	add_in_all_modes(tc, closing_twice_is_closing_once);
+	add_in_all_modes(tc, the_counters_stand_still_after_close);
+	add_in_all_modes(tc, close_wakes_a_receiver_blocked_in_epoll);
+	add_in_all_modes(tc, close_wakes_a_receiver_blocked_in_wait);
 	return runner_run(s);
 }

@@ -151,14 +151,14 @@ int main(void)
 	Suite *s = suite_create("queue many");
 	TCase *tc = runner_case(s, "queue many", 30);
 
-	add_in_both_modes(tc, many_tokens_come_in_their_order_with_one_ring);
-	add_in_both_modes(tc, a_token_that_stands_there_twice_is_delivered_once);
-	add_in_both_modes(tc, tokens_already_queued_are_not_counted_and_keep_their_place);
-	add_in_both_modes(tc, a_new_token_behind_many_old_ones_is_queued);
-	add_in_both_modes(tc, no_tokens_are_no_error_and_no_ring);
-	add_in_both_modes(tc, one_bad_token_means_that_nothing_is_notified);
-	add_in_both_modes(tc, more_than_int_max_tokens_are_refused_unread);
-	add_in_both_modes(tc, an_awake_receiver_is_not_rung);
-	add_in_both_modes(tc, the_ring_wraps_inside_of_a_batch);
+	add_in_all_modes(tc, many_tokens_come_in_their_order_with_one_ring);
+	add_in_all_modes(tc, a_token_that_stands_there_twice_is_delivered_once);
+	add_in_all_modes(tc, tokens_already_queued_are_not_counted_and_keep_their_place);
+	add_in_all_modes(tc, a_new_token_behind_many_old_ones_is_queued);
+	add_in_all_modes(tc, no_tokens_are_no_error_and_no_ring);
+	add_in_all_modes(tc, one_bad_token_means_that_nothing_is_notified);
+	add_in_all_modes(tc, more_than_int_max_tokens_are_refused_unread);
+	add_in_all_modes(tc, an_awake_receiver_is_not_rung);
+	add_in_all_modes(tc, the_ring_wraps_inside_of_a_batch);
 	return runner_run(s);
 }

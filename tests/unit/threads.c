@@ -71,9 +71,9 @@ static void run_producers(struct shared *s)
 		join(threads[i]);
 }
 
-static void run_load(struct shared *s, enum load_way way, size_t budget)
+static void run_load(struct shared *s, enum load_way way, unsigned flags, size_t budget)
 {
-	struct bell_queue *q = queue_of(s->tokens, load_mode(way));
+	struct bell_queue *q = queue_of(s->tokens, load_mode(way) | flags);
 	struct load_receiver receiver;
 	pthread_t thread;
 	bool arrived;
@@ -122,7 +122,16 @@ START_TEST(the_last_value_of_each_token_is_seen)
 		.rounds = loads[_i / WAYS].rounds,
 	};
 
-	run_load(&s, _i % WAYS, loads[_i / WAYS].budget);
+	run_load(&s, _i % WAYS, 0, loads[_i / WAYS].budget);
+}
+
+START_TEST(the_last_value_of_each_token_of_a_single_producer_is_seen)
+{
+	struct shared s = {.producers = 1,
+		.tokens = loads[_i / WAYS].tokens,
+		.rounds = loads[_i / WAYS].rounds};
+
+	run_load(&s, _i % WAYS, BELL_QUEUE_SINGLE_PRODUCER, loads[_i / WAYS].budget);
 }
 
 /* One token, one notify a round, sent at a random moment around that of falling asleep: a wake-up
@@ -164,12 +173,14 @@ static void *ask(void *userdata)
 
 START_TEST(a_lone_notify_around_the_moment_of_sleeping_is_answered)
 {
-	struct bell_queue *q = queue_of(1, load_mode(_i));
+	const enum load_way way = _i % WAYS;
+	struct bell_queue *q =
+		queue_of(1, load_mode(way) | (_i / WAYS ? BELL_QUEUE_SINGLE_PRODUCER : 0));
 	struct single s = {.q = q, .rounds = 2000};
 	struct load_receiver receiver;
 	pthread_t thread;
 
-	load_init(&receiver, q, _i, 1);
+	load_init(&receiver, q, way, 1);
 	receiver.on_token = answer;
 	receiver.userdata = &s;
 	bell_queue_set_spin(q, 0);
@@ -188,6 +199,9 @@ int main(void)
 	TCase *tc = runner_case(s, "threads", 110);
 
 	tcase_add_loop_test(tc, the_last_value_of_each_token_is_seen, 0, LOADS * WAYS);
-	tcase_add_loop_test(tc, a_lone_notify_around_the_moment_of_sleeping_is_answered, 0, WAYS);
+	tcase_add_loop_test(tc, the_last_value_of_each_token_of_a_single_producer_is_seen, 0,
+		LOADS * WAYS);
+	tcase_add_loop_test(
+		tc, a_lone_notify_around_the_moment_of_sleeping_is_answered, 0, 2 * WAYS);
 	return runner_run(s);
 }

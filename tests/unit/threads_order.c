@@ -41,10 +41,13 @@ static void check_order(void *userdata, uint32_t token)
 	bell_store_release(&s->received, s->received + 1);
 }
 
+static const uint32_t crowds[] = {2, 4, 1};
+
 START_TEST(the_order_of_each_producer_is_kept)
 {
-	const uint32_t producers = _i < WAYS ? 2 : 4;
-	struct bell_queue *q = queue_of(producers * WINDOW, load_mode(_i % WAYS));
+	const uint32_t producers = crowds[_i / WAYS];
+	struct bell_queue *q = queue_of(producers * WINDOW,
+		load_mode(_i % WAYS) | (producers == 1 ? BELL_QUEUE_SINGLE_PRODUCER : 0));
 	struct sequence sequences[4];
 	struct load_receiver receiver;
 	pthread_t threads[4], thread;
@@ -128,19 +131,21 @@ static bool bad_batch(const uint32_t *tokens, size_t n, uint32_t capacity)
 }
 
 static const uint32_t capacities[] = {1, 2, 3, 4, 5, 100};
+#define CAPACITIES (int)(sizeof(capacities) / sizeof(*capacities))
 
-START_TEST(a_poll_gives_no_token_twice_while_producers_hammer)
+/* All of them at once, or one of them alone on a queue for a single producer. */
+static void *(*const hammers[])(void *) = {hammer_by_ones, hammer_by_many, hammer_by_ones};
+
+static void poll_while_hammered(struct bell_queue *q, int first, int crowd)
 {
-	const uint32_t capacity = capacities[_i];
-	struct bell_queue *q = queue_of(capacity, 0);
+	const uint32_t capacity = bell_queue_capacity(q);
 	struct hammer h = {.q = q};
 	pthread_t threads[3];
 	uint32_t tokens[256], bad = 0, delivered = 0;
 	int i;
 
-	threads[0] = spawn(hammer_by_ones, &h);
-	threads[1] = spawn(hammer_by_ones, &h);
-	threads[2] = spawn(hammer_by_many, &h);
+	for (i = 0; i < crowd; i++)
+		threads[i] = spawn(hammers[first + i], &h);
 	for (i = 0; i < 300000 || delivered < 1000; i++) {
 		size_t n = bell_queue_poll(q, tokens, i % 3 ? 256 : SIZE_MAX);
 
@@ -148,7 +153,7 @@ START_TEST(a_poll_gives_no_token_twice_while_producers_hammer)
 		delivered += (uint32_t)n;
 	}
 	bell_store_relaxed(&h.stop, 1);
-	for (i = 0; i < 3; i++)
+	for (i = 0; i < crowd; i++)
 		join(threads[i]);
 	delivered += (uint32_t)bell_queue_poll(q, tokens, 256);
 	ck_assert_uint_eq(bad, 0);
@@ -157,6 +162,18 @@ START_TEST(a_poll_gives_no_token_twice_while_producers_hammer)
 	ck_assert_uint_eq((uint32_t)stats_of(q).notified, delivered);
 	expect_nothing(q);
 	bell_queue_unref(q);
+}
+
+START_TEST(a_poll_gives_no_token_twice_while_producers_hammer)
+{
+	poll_while_hammered(queue_of(capacities[_i], 0), 0, 3);
+}
+
+START_TEST(a_poll_gives_no_token_twice_while_a_single_producer_hammers)
+{
+	const uint32_t capacity = capacities[_i % CAPACITIES];
+
+	poll_while_hammered(queue_of(capacity, BELL_QUEUE_SINGLE_PRODUCER), _i / CAPACITIES, 1);
 }
 
 /* N producers, distinct tokens, joined before the first poll: all there, each once, theirs in order. */
@@ -239,9 +256,10 @@ int main(void)
 	Suite *s = suite_create("threads order");
 	TCase *tc = runner_case(s, "threads order", 110);
 
-	tcase_add_loop_test(tc, the_order_of_each_producer_is_kept, 0, 2 * WAYS);
-	tcase_add_loop_test(tc, a_poll_gives_no_token_twice_while_producers_hammer, 0,
-		sizeof(capacities) / sizeof(*capacities));
+	tcase_add_loop_test(tc, the_order_of_each_producer_is_kept, 0, 3 * WAYS);
+	tcase_add_loop_test(tc, a_poll_gives_no_token_twice_while_producers_hammer, 0, CAPACITIES);
+	tcase_add_loop_test(tc, a_poll_gives_no_token_twice_while_a_single_producer_hammers, 0,
+		2 * CAPACITIES);
 	tcase_add_loop_test(tc, tokens_of_joined_producers_are_all_there, 0, 3);
 	tcase_add_test(tc, of_all_notifies_of_one_token_exactly_one_queues_it);
 	return runner_run(s);

@@ -40,9 +40,9 @@ static void *play_on(void *userdata)
 	return NULL;
 }
 
-static void side_init(struct side *s, enum load_way way, uint32_t *ball)
+static void side_init(struct side *s, enum load_way way, unsigned flags, uint32_t *ball)
 {
-	struct bell_queue *in = queue_of(TOKENS, load_mode(way));
+	struct bell_queue *in = queue_of(TOKENS, load_mode(way) | flags);
 
 	*s = (struct side){.ball = ball};
 	load_init(&s->in, in, way, 4);
@@ -59,13 +59,14 @@ static void side_fini(struct side *s)
 
 START_TEST(the_ball_comes_back_ten_thousand_times)
 {
-	const enum load_way way = _i % WAYS, other = _i < WAYS ? way : (way + 1) % WAYS;
+	const enum load_way way = _i % WAYS, other = _i / WAYS % 2 ? (way + 1) % WAYS : way;
+	const unsigned flags = _i / WAYS < 2 ? 0 : BELL_QUEUE_SINGLE_PRODUCER;
 	uint32_t ball = 1;
 	struct side a, b;
 	pthread_t thread;
 
-	side_init(&a, way, &ball);
-	side_init(&b, other, &ball);
+	side_init(&a, way, flags, &ball);
+	side_init(&b, other, flags, &ball);
 	a.out = b.in.q;
 	b.out = a.in.q;
 	a.expected = 2;
@@ -85,6 +86,6 @@ int main(void)
 	Suite *s = suite_create("threads pingpong");
 	TCase *tc = runner_case(s, "threads pingpong", 110);
 
-	tcase_add_loop_test(tc, the_ball_comes_back_ten_thousand_times, 0, 2 * WAYS);
+	tcase_add_loop_test(tc, the_ball_comes_back_ten_thousand_times, 0, 4 * WAYS);
 	return runner_run(s);
 }

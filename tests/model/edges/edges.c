@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
  * edges.c: for each edge of docs/ORDERING.md the smallest meeting of threads that needs it, on the
- * real queue.h and queue.c. Natively: a few thousand rounds each. In GenMC, a stateless model checker
- * that knows neither assembly nor system calls (edges.py, -DGENMC -DONLY=<edge>): every execution,
+ * real queue.h, queue.c and single.c. Natively: a few thousand rounds each. In GenMC, a stateless model
+ * checker that knows neither assembly nor system calls (edges.py, -DGENMC -DONLY=<edge>): every execution,
  * with the bell a plain counter and A2's membarrier a full fence at both of its ends.
  *
- * This file includes a .c because the checker wants one translation unit, and because the bell has
+ * This file includes .c files because the checker wants one translation unit, and because the bell has
  * to be replaced below the functions that ring it.
  */
 #include <errno.h>
@@ -49,6 +49,7 @@ static long write_bell(const uint64_t *count)
 #define CALL_SYS_membarrier(...) (syscall)(SYS_membarrier, __VA_ARGS__)
 #endif
 #include "core/queue.c"
+#include "core/single.c"
 
 #define MUST(x)                                                                                    \
 	do {                                                                                       \
@@ -85,6 +86,17 @@ static void setup(uint32_t capacity)
 	q->armed = 1;
 	bell = data = news = deliveries = seen = 0;
 	leave = 1;
+}
+
+/* The same, for a single producer. */
+static void setup_single(uint32_t capacity)
+{
+	setup(capacity);
+	q->mode = BELL_QUEUE_SINGLE_PRODUCER;
+	q->limit = 0;
+	q->single = capacity;
+	q->tail = 0;
+	q->state = BELL__ARMED;
 }
 
 static void notify(uint32_t token)
@@ -130,6 +142,12 @@ static void *sleeper(void *unused)
 	return unused;
 }
 
+static void *closer(void *unused)
+{
+	bell_queue_close(q);
+	return unused;
+}
+
 static void together(void *(*a)(void *), void *(*b)(void *), void *(*c)(void *))
 {
 	pthread_t threads[3];
@@ -154,7 +172,7 @@ static void all_delivered(void)
 static void awake(void)
 {
 	if (leave == 1 && bell__queue_published(q, q->head))
-		MUST(bell > 0 && !(q->tail & BELL__ASLEEP));
+		MUST(bell > 0 && !((q->tail | q->state) & BELL__ASLEEP));
 }
 
 static void f1(void) /* a conflated notify: its data is seen by the poll that takes the flag */
@@ -203,10 +221,62 @@ static void a2(void) /* asleep at a hole against published */
 	awake();
 }
 
+static void single_f1(void)
+{
+	setup_single(1);
+	notify(0);
+	together(notifier, poller, NULL);
+	all_delivered();
+	MUST(seen == 1);
+}
+
+static void single_f2(void)
+{
+	setup_single(1);
+	together(twice, poller, NULL);
+	all_delivered();
+}
+
+static void single_s1(void)
+{
+	setup_single(1);
+	together(notifier, poller, NULL);
+	MUST(deliveries == 0 || seen == 1);
+}
+
+static void single_a1(void) /* armed against closed */
+{
+	setup_single(1);
+	notify(0);
+	together(sleeper, closer, NULL);
+	MUST(leave != 1 || (bell > 0 && !(q->state & BELL__ASLEEP)));
+}
+
+static void single_a2(void) /* asleep against published, which is A1 elsewhere */
+{
+	setup_single(1);
+	notify(0);
+	together(notifier, sleeper, NULL);
+	awake();
+}
+
+static void single_end(void) /* A2: what was told 1 is there before -ESHUTDOWN */
+{
+	setup_single(2);
+	notify(0);
+	together(twice, sleeper, closer);
+	awake();
+	if (leave == -ESHUTDOWN)
+		MUST(deliveries == news);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
-} edges[] = {{"F1", f1}, {"F2", f2}, {"T1", t1}, {"S1", s1}, {"A1", a1}, {"A2", a2}};
+} edges[] = {{"F1", f1}, {"F2", f2}, {"T1", t1}, {"S1", s1}, {"A1", a1}, {"A2", a2},
+	{"F1, single producer", single_f1}, {"F2, single producer", single_f2},
+	{"S1, single producer", single_s1}, {"A1, single producer", single_a1},
+	{"A2, single producer", single_a2}, {"A2, single producer, closed", single_end}};
 
 #ifdef GENMC
 int main(void)

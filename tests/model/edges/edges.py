@@ -6,7 +6,8 @@ import shutil
 import subprocess
 import sys
 
-EDGES = ['F1', 'F2', 'T1', 'S1', 'A1', 'A2']
+SINGLE = ['F1', 'F2', 'S1', 'A1', 'A2', 'A2, closed']
+EDGES = ['F1', 'F2', 'T1', 'S1', 'A1', 'A2'] + ['%s, single producer' % edge for edge in SINGLE]
 root, here = os.path.abspath(sys.argv[1]), os.path.dirname(os.path.abspath(__file__))
 genmc = shutil.which('genmc')
 
