@@ -26,19 +26,20 @@ extern "C" {
  * Returns how many, > 0; -ETIMEDOUT; -EINTR: a signal handler ran while it slept, and brought no token;
  * -ESHUTDOWN: closed and drained; -EINVAL: max is 0; -EBADF: somebody closed the bell. Tokens win
  * over errors.
- * In three phases: poll; spin, for a time that adapts to how often spinning was worth it; arm and
+ * In three phases: poll; spin, for a time that adapts to how long the waits before it took; arm and
  * block. It reads the bell in edge mode too, and leaves the queue fit for a loop: the two may alternate.
  * Receiver; blocks; not signal-safe.
  */
 BELL_PUBLIC BELL_NODISCARD BELL_NONNULL(1, 2) ssize_t bell_queue_wait(
 	struct bell_queue *q, uint32_t *ret_tokens, size_t max, int64_t timeout_ns);
 
-/** The default limit of spinning, in nanoseconds: about what it costs to sleep and be woken. */
-#define BELL_WAIT_SPIN_DEFAULT 10000
+/** The default limit of spinning, in nanoseconds: what it takes to sleep and be woken on a slow machine. */
+#define BELL_WAIT_SPIN_DEFAULT 50000
 
 /**
  * bell_queue_set_spin(): the longest time that one wait may spin before it sleeps, in nanoseconds.
- * 0: sleep at once; it is the default where the process may run on one CPU only. Receiver; wait-free.
+ * 0: sleep at once; it is the default where the main thread and the one that makes the queue may run on the
+ * same one CPU only. Receiver; wait-free.
  */
 BELL_PUBLIC BELL_NONNULL(1) void bell_queue_set_spin(struct bell_queue *q, uint32_t limit_ns);
 

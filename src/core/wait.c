@@ -2,20 +2,22 @@
  *
  * wait.c: blocking receive in three phases: poll; spin; arm and block on the bell.
  *
- * How long to spin adapts: a wait that was answered while spinning doubles the budget, one that had
- * to sleep halves it, and every now and then the full limit is tried again. So a receiver whose
- * tokens come close together stays awake, and one whose tokens trickle hardly spins.
+ * How long to spin adapts to how long the waits are, spun or slept: one that was over within the limit
+ * raises the budget to twice its length, a longer one halves it, and every now and then the full limit
+ * is tried again. So a receiver whose tokens come close together stays awake, one whose tokens trickle
+ * does not spin, and two that wait for each other asleep find out that they need not.
  */
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
 #include <sched.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core/core.h"
 
-#define SPIN_LEAST 500	/* ns: the budget never falls below, or it could not learn again */
-#define SPIN_RETRY 64	/* waits that had to sleep before the full limit is tried again */
+#define SPIN_LEAST 500	/* ns: a budget that falls below is 0 */
+#define SPIN_RETRY 64	/* long waits before the full limit is tried again */
 #define SPIN_TURNS 8	/* looks at the queue for one look at the clock */
 #define BACK_OFF   50000 /* ns: sleep at a preempted producer when membarrier(2) is refused */
 
@@ -36,11 +38,16 @@ static struct timespec timespec_of(int64_t ns)
 	return (struct timespec){.tv_sec = (time_t)s, .tv_nsec = (long)(ns % 1000000000)};
 }
 
+/* A thread that is pinned is not alone if the process is not: look at the main thread, too. */
 void bell__wait_init(struct bell_queue *q)
 {
-	cpu_set_t cpus;
-	bool alone = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 && CPU_COUNT(&cpus) == 1;
+	cpu_set_t own, cpus;
+	bool alone = sched_getaffinity(0, sizeof(own), &own) == 0 &&
+		sched_getaffinity(getpid(), sizeof(cpus), &cpus) == 0;
 
+	if (alone)
+		CPU_OR(&cpus, &cpus, &own);
+	alone = alone && CPU_COUNT(&cpus) == 1;
 	bell_queue_set_spin(q, alone ? 0 : BELL_WAIT_SPIN_DEFAULT);
 }
 
@@ -56,31 +63,38 @@ static uint32_t least(uint64_t a, uint32_t b)
 	return a < b ? (uint32_t)a : b;
 }
 
-static size_t spin(struct bell_queue *q, uint32_t *ret_tokens, size_t max, int64_t deadline)
+/* The wait took so long, in ns. */
+static void learn(struct bell_queue *q, int64_t took)
 {
-	int64_t end, now;
-	uint32_t budget;
+	if (took <= q->spin_limit) {
+		uint32_t wanted = least(2 * (uint64_t)took, q->spin_limit);
+
+		q->spin_budget = wanted > q->spin_budget ? wanted : q->spin_budget;
+		q->spin_misses = 0;
+	} else {
+		q->spin_budget = q->spin_budget / 2 < SPIN_LEAST ? 0 : q->spin_budget / 2;
+		q->spin_misses++;
+	}
+}
+
+static size_t spin(
+	struct bell_queue *q, uint32_t *ret_tokens, size_t max, int64_t began, int64_t deadline)
+{
+	uint32_t budget = q->spin_misses % SPIN_RETRY == SPIN_RETRY - 1 ? q->spin_limit : q->spin_budget;
+	int64_t end = deadline - began < budget ? deadline : began + budget, now;
 	size_t n;
 	int i;
 
-	if (q->spin_limit == 0)
-		return 0;
-	budget = q->spin_misses % SPIN_RETRY == SPIN_RETRY - 1 ? q->spin_limit : q->spin_budget;
-	now = now_ns();
-	end = deadline - now < budget ? deadline : now + budget;
-	for (; now < end; now = now_ns()) {
+	for (now = began; now < end; now = now_ns()) {
 		for (i = 0; i < SPIN_TURNS; i++) {
 			n = bell_queue_poll(q, ret_tokens, max);
 			if (n) {
-				q->spin_budget = least(2 * (uint64_t)budget, q->spin_limit);
-				q->spin_misses = 0;
+				learn(q, now - began);
 				return n;
 			}
 			bell_pause();
 		}
 	}
-	q->spin_budget = least(budget / 2 > SPIN_LEAST ? budget / 2 : SPIN_LEAST, q->spin_limit);
-	q->spin_misses++;
 	return 0;
 }
 
@@ -121,7 +135,8 @@ static int back_off(int64_t deadline)
 ssize_t bell_queue_wait(
 	struct bell_queue *q, uint32_t *ret_tokens, size_t max, int64_t timeout_ns)
 {
-	int64_t deadline = INT64_MAX;
+	const bool spins = timeout_ns != 0 && q->spin_limit > 0; /* a mere look teaches nothing */
+	int64_t began = 0, deadline = INT64_MAX;
 	bool tried = false;
 	size_t n;
 	int r, error;
@@ -131,13 +146,14 @@ ssize_t bell_queue_wait(
 	n = bell_queue_poll(q, ret_tokens, max);
 	if (n)
 		return (ssize_t)n;
-	if (timeout_ns >= 0) {
-		int64_t now = now_ns();
-
-		deadline = timeout_ns > INT64_MAX - now ? INT64_MAX : now + timeout_ns;
-	}
-	if (timeout_ns != 0) /* a mere look teaches nothing about spinning */
-		n = spin(q, ret_tokens, max, deadline);
+	if (timeout_ns >= 0 || spins)
+		began = now_ns();
+	if (timeout_ns >= 0)
+		deadline = timeout_ns > INT64_MAX - began ? INT64_MAX : began + timeout_ns;
+	if (spins)
+		n = spin(q, ret_tokens, max, began, deadline);
+	if (n)
+		return (ssize_t)n;
 	while (n == 0) {
 		r = timeout_ns == 0 && !bell__queue_closed(q) ? 1 : bell__queue_arm(q, true);
 		if (r < 0)
@@ -148,5 +164,7 @@ ssize_t bell_queue_wait(
 		if (n == 0 && error)
 			return error;
 	}
+	if (spins)
+		learn(q, now_ns() - began);
 	return (ssize_t)n;
 }

@@ -251,6 +251,20 @@ START_TEST(what_wait_drained_leaves_the_loop_asleep_after_its_next_arm)
 	bell_queue_unref(q);
 }
 
+static void *look_while_pinned(void *cpu)
+{
+	struct bell_queue *q;
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(*(int *)cpu, &one);
+	ck_assert_int_eq(sched_setaffinity(0, sizeof(one), &one), 0);
+	q = queue_of(8, 0);
+	ck_assert_uint_eq(q->spin_limit, BELL_WAIT_SPIN_DEFAULT);
+	bell_queue_unref(q);
+	return NULL;
+}
+
 START_TEST(on_one_cpu_a_new_queue_does_not_spin)
 {
 	cpu_set_t all, one;
@@ -264,12 +278,53 @@ START_TEST(on_one_cpu_a_new_queue_does_not_spin)
 		q = queue_of(8, 0);
 		ck_assert_uint_eq(q->spin_limit, BELL_WAIT_SPIN_DEFAULT);
 		bell_queue_unref(q);
+		join(spawn(look_while_pinned, &cpu)); /* one thread is, the process is not */
 	}
 	CPU_ZERO(&one);
 	CPU_SET(cpu, &one);
 	ck_assert_int_eq(sched_setaffinity(0, sizeof(one), &one), 0);
 	q = queue_of(8, 0);
 	ck_assert_uint_eq(q->spin_limit, 0);
+	bell_queue_unref(q);
+}
+
+static void *notify_late(void *q)
+{
+	sleep_ms(2);
+	bell_queue_notify(q, 3);
+	return NULL;
+}
+
+/* Asleep, with nothing to spin for, until a token comes. */
+static void sleep_through_one(struct bell_queue *q)
+{
+	pthread_t thread = spawn(notify_late, q);
+	uint32_t token;
+
+	q->spin_budget = 0;
+	ck_assert_int_eq(bell_queue_wait(q, &token, 1, -1), 1);
+	join(thread);
+}
+
+START_TEST(a_sleep_within_the_limit_makes_the_next_wait_spin_for_as_long)
+{
+	struct bell_queue *q = queue_of(8, mode_of(_i));
+
+	bell_queue_set_spin(q, UINT32_MAX);
+	sleep_through_one(q);
+	ck_assert_uint_ge(q->spin_budget, 2000000);
+	bell_queue_unref(q);
+}
+
+START_TEST(sleeps_beyond_the_limit_end_the_spinning_but_for_a_try_now_and_then)
+{
+	struct bell_queue *q = queue_of(8, mode_of(_i));
+
+	bell_queue_set_spin(q, 1000);
+	q->spin_misses = 61;
+	sleep_through_one(q);
+	ck_assert_uint_eq(q->spin_budget, 0);
+	ck_assert_uint_eq(q->spin_misses, 62);
 	bell_queue_unref(q);
 }
 
@@ -291,6 +346,8 @@ int main(void)
 	add_in_all_modes(tc, a_bell_closed_by_a_stranger_is_an_error_and_no_hang);
 	add_in_all_modes(tc, wait_and_an_epoll_loop_may_alternate);
 	add_in_all_modes(tc, what_wait_drained_leaves_the_loop_asleep_after_its_next_arm);
+	add_in_all_modes(tc, a_sleep_within_the_limit_makes_the_next_wait_spin_for_as_long);
+	add_in_all_modes(tc, sleeps_beyond_the_limit_end_the_spinning_but_for_a_try_now_and_then);
 	tcase_add_test(tc, on_one_cpu_a_new_queue_does_not_spin);
 	return runner_run(s);
 }
