@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * bench.c: rows of samples, and their table.
+ */
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,42 +11,110 @@
 
 #include "bench.h"
 
-#define QUIET 0.1 /* the quantile that rows are compared by: see bench.h */
-
-int64_t bench_now(void)
+static int64_t read_clock(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-static void print_cpu(void)
+int64_t bench_now(void)
 {
-	FILE *f = fopen("/proc/cpuinfo", "re");
-	char line[256], *colon;
-
-	while (f && fgets(line, sizeof(line), f)) {
-		colon = strchr(line, ':');
-		if (strncmp(line, "model name", 10) == 0 && colon) {
-			printf("cpu      %s", colon + 2);
-			break;
-		}
-	}
-	if (f)
-		fclose(f);
+	return read_clock(CLOCK_MONOTONIC);
 }
 
-static void print_head(size_t rounds)
+int64_t bench_cpu(void)
 {
-	struct utsname u;
+	return read_clock(CLOCK_THREAD_CPUTIME_ID);
+}
 
-	print_cpu();
-	if (uname(&u) == 0)
-		printf("kernel   %s %s\n", u.release, u.machine);
-	printf("compiler %s\n", __VERSION__);
-	printf("commit   %s\n", BENCH_COMMIT);
-	printf("rounds   %zu, rows interleaved, threads not pinned\n\n", rounds);
+/* -- the command line ------------------------------------------------------------------------ */
+
+static size_t number(const char *text)
+{
+	char *end;
+	unsigned long value = strtoul(text, &end, 10);
+
+	if (*end || end == text) {
+		fprintf(stderr, "not a number: %s\n", text);
+		exit(EXIT_FAILURE);
+	}
+	return value;
+}
+
+void bench_options(struct bench_options *o, int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{"rounds", required_argument, NULL, 'r'},
+		{"n", required_argument, NULL, 'n'},
+		{"only", required_argument, NULL, 'o'},
+		{"once", no_argument, NULL, '1'},
+		{"tsv", no_argument, NULL, 't'},
+		{0},
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		switch (c) {
+		case 'r':
+			o->rounds = number(optarg);
+			break;
+		case 'n':
+			o->n = number(optarg);
+			break;
+		case 'o':
+			o->only = optarg;
+			break;
+		case '1':
+			o->once = true;
+			break;
+		case 't':
+			o->tsv = true;
+			break;
+		default:
+			o->rounds = 0;
+		}
+	}
+	if (o->rounds == 0 || optind < argc) {
+		fprintf(stderr, "usage: %s [--rounds N] [--n N] [--only NAME] [--once] [--tsv]\n",
+			argv[0]);
+		exit(EXIT_FAILURE);
+	}
+}
+
+/* -- samples --------------------------------------------------------------------------------- */
+
+void bench_add(struct bench_row *row, double sample)
+{
+	if (row->taken == row->room) {
+		row->room = row->room ? 2 * row->room : 64;
+		row->samples = realloc(row->samples, row->room * sizeof(double));
+		if (!row->samples)
+			exit(EXIT_FAILURE);
+	}
+	row->samples[row->taken++] = sample;
+}
+
+void bench_add_since(struct bench_row *row, int64_t start)
+{
+	bench_add(row, (double)(bench_now() - start) / (double)row->n);
+}
+
+void bench_rounds(struct bench_table *t, size_t rounds)
+{
+	size_t r, i;
+
+	for (i = 0; i < t->count; i++) {
+		if (t->rows[i].skipped)
+			continue;
+		t->rows[i].batch(&t->rows[i]); /* warm up */
+		t->rows[i].taken = 0;
+	}
+	for (r = 0; r < rounds; r++)
+		for (i = 0; i < t->count; i++)
+			if (!t->rows[i].skipped && (!t->rows[i].every || r % t->rows[i].every == 0))
+				t->rows[i].batch(&t->rows[i]);
 }
 
 static int by_value(const void *a, const void *b)
@@ -52,52 +124,122 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static double quantile(const struct bench_row *row, size_t rounds, double q)
+static double sorted_quantile(const double *samples, size_t taken, double q)
 {
-	return row->samples[(size_t)(q * (double)(rounds - 1))];
+	return samples[(size_t)(q * (double)(taken - 1) + 0.5)];
 }
 
-static int print_row(const struct bench_row *rows, const struct bench_row *row, size_t rounds)
+double bench_quantile(double *samples, size_t taken, double q)
 {
-	double p10 = quantile(row, rounds, QUIET), ratio;
+	qsort(samples, taken, sizeof(double), by_value);
+	return sorted_quantile(samples, taken, q);
+}
 
-	printf("%-28s %7zu %8.2f %8.2f %8.2f", row->name, row->n, p10, quantile(row, rounds, 0.5),
-		quantile(row, rounds, 0.99));
-	if (row->rival < 0) {
-		printf("\n");
+/* -- the report ------------------------------------------------------------------------------ */
+
+static void print_head(const struct bench_table *t, const struct bench_options *o)
+{
+	char line[256] = "", *colon = NULL;
+	FILE *f = fopen("/proc/cpuinfo", "re");
+	struct utsname u = {0};
+
+	while (f && fgets(line, sizeof(line), f)) {
+		colon = strncmp(line, "model name", 10) == 0 ? strchr(line, ':') : NULL;
+		if (colon)
+			break;
+	}
+	if (f)
+		fclose(f);
+	if (colon)
+		colon[strcspn(colon, "\n")] = '\0';
+	uname(&u);
+	if (o->tsv) {
+		printf("head\tcpu\t%s\nhead\tcpus\t%u\n", colon ? colon + 2 : u.machine,
+			bench_cpus());
+		printf("head\tkernel\t%s %s\n", u.release, u.machine);
+		printf("head\tcompiler\t%s\nhead\tbuilt\t%s\n", __VERSION__, BENCH_BUILD);
+		printf("head\tcommit\t%s\n", BENCH_COMMIT);
+		return;
+	}
+	printf("cpu      %s, %u of them\n", colon ? colon + 2 : u.machine, bench_cpus());
+	printf("kernel   %s %s\n", u.release, u.machine);
+	printf("compiler %s, %s\ncommit   %s\n", __VERSION__, BENCH_BUILD, BENCH_COMMIT);
+	printf("%s\n\n%-52s %7s %9s %9s %9s %6s %7s\n", t->title, "", "n", "p10", "p50", "p99",
+		"spread", "ratio");
+}
+
+/* NULL if there is none, or nothing was measured. */
+static const struct bench_row *rival_of(const struct bench_table *t, const struct bench_row *row)
+{
+	size_t i;
+
+	for (i = 0; row->rival && i < t->count; i++)
+		if (t->rows[i].taken && strcmp(t->rows[i].name, row->rival) == 0)
+			return &t->rows[i];
+	return NULL;
+}
+
+static void print_quantiles(const struct bench_row *row)
+{
+	int i;
+
+	for (i = 0; i <= 100; i += 5)
+		printf("%c%.5g", i ? ',' : '\t',
+			sorted_quantile(row->samples, row->taken, i == 100 ? 0.99 : i / 100.0));
+	printf("\n");
+}
+
+static int print_row(
+	const struct bench_table *t, const struct bench_row *row, const struct bench_options *o)
+{
+	const struct bench_row *rival = rival_of(t, row);
+	const char *unit = row->unit ? row->unit : "ns";
+	double p10, p50, p90, p99, spread, by, ratio, than = 0;
+
+	if (row->taken == 0) {
+		const char *why = row->skipped ? row->skipped : "nothing measured";
+
+		printf(o->tsv ? "skip\t%s\t%s\n" : "%-52s skipped: %s\n", row->name, why);
 		return 0;
 	}
-	ratio = p10 / quantile(&rows[row->rival], rounds, QUIET);
-	printf("  %-16s %6.2f", rows[row->rival].name, ratio);
-	if (row->most > 0)
-		printf(" %6.2f %s", row->most, ratio <= row->most ? "met" : "MISSED");
-	printf("\n");
-	return row->most > 0 && ratio > row->most;
+	p10 = sorted_quantile(row->samples, row->taken, 0.1);
+	p50 = sorted_quantile(row->samples, row->taken, 0.5);
+	p90 = sorted_quantile(row->samples, row->taken, 0.9);
+	p99 = sorted_quantile(row->samples, row->taken, 0.99);
+	spread = p50 > 0 ? (p90 - p10) / p50 : 0;
+	by = sorted_quantile(row->samples, row->taken, t->quantile);
+	if (rival)
+		than = sorted_quantile(rival->samples, rival->taken, t->quantile);
+	ratio = than > 0 ? by / than : 0; /* a sanitizer's malloc counts no bytes */
+	if (o->tsv) {
+		printf("row\t%s\t%s\t%zu\t%zu\t%g\t%.6g\t%.6g\t%.6g\t%.4g\t%s\t%.6g\t%g\t%s",
+			row->name, unit, row->n, row->taken, t->quantile, p10, p50, p99, spread,
+			rival ? rival->name : "", ratio, row->most, row->notes);
+		print_quantiles(row);
+		return row->most > 0 && ratio > row->most;
+	}
+	printf("%-52s %7zu %9.2f %9.2f %9.2f %5.0f%%", row->name, row->n, p10, p50, p99,
+		100 * spread);
+	if (rival)
+		printf(" %7.2f of %s", ratio, rival->name);
+	if (rival && row->most > 0)
+		printf(", promised %.2f: %s", row->most, ratio <= row->most ? "met" : "MISSED");
+	printf(row->notes[0] ? "\n    %s\n" : "\n", row->notes);
+	return rival && row->most > 0 && ratio > row->most;
 }
 
-int bench_run(struct bench_row *rows, size_t count, size_t rounds)
+int bench_report(struct bench_table *t, const struct bench_options *o)
 {
 	int missed = 0;
-	size_t r, i;
+	size_t i;
 
-	for (i = 0; i < count; i++) {
-		rows[i].samples = calloc(rounds, sizeof(double));
-		if (!rows[i].samples)
-			exit(EXIT_FAILURE);
-		rows[i].batch(rows[i].state, rows[i].n); /* warm up */
-	}
-	for (r = 0; r < rounds; r++)
-		for (i = 0; i < count; i++)
-			rows[i].samples[r] =
-				(double)rows[i].batch(rows[i].state, rows[i].n) / (double)rows[i].n;
-	print_head(rounds);
-	printf("%-28s %7s %8s %8s %8s  %-16s %6s %6s\n", "operation, ns each", "n", "p10", "p50",
-		"p99", "compared with", "ratio", "most");
-	for (i = 0; i < count; i++)
-		qsort(rows[i].samples, rounds, sizeof(double), by_value);
-	for (i = 0; i < count; i++)
-		missed += print_row(rows, &rows[i], rounds);
-	for (i = 0; i < count; i++)
-		free(rows[i].samples);
+	print_head(t, o);
+	for (i = 0; i < t->count; i++)
+		if (t->rows[i].taken)
+			qsort(t->rows[i].samples, t->rows[i].taken, sizeof(double), by_value);
+	for (i = 0; i < t->count; i++)
+		missed += print_row(t, &t->rows[i], o);
+	for (i = 0; i < t->count; i++)
+		free(t->rows[i].samples);
 	return missed;
 }
