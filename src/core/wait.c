@@ -80,7 +80,8 @@ static void learn(struct bell_queue *q, int64_t took)
 static size_t spin(
 	struct bell_queue *q, uint32_t *ret_tokens, size_t max, int64_t began, int64_t deadline)
 {
-	uint32_t budget = q->spin_misses % SPIN_RETRY == SPIN_RETRY - 1 ? q->spin_limit : q->spin_budget;
+	const bool retry = q->spin_misses % SPIN_RETRY == SPIN_RETRY - 1;
+	const uint32_t budget = retry ? q->spin_limit : q->spin_budget;
 	int64_t end = deadline - began < budget ? deadline : began + budget, now;
 	size_t n;
 	int i;
