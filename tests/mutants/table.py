@@ -13,7 +13,6 @@ DATA = ("litmus", "data", "--first", "--mode", "spin", "--rounds", "20000000")
 SLEEP = ("litmus", "sleep", "--first", "--mode", "level", "--rounds", "1000000", "--patience", "3")
 CROWD = ("litmus", "sleep", "--first", "--mode", "wait", "--producers", "3", "--rounds", "1000000", "--patience", "3")
 SINGLE_DATA = (*DATA, "--single")
-SINGLE_SLEEP = (*SLEEP, "--single")
 INJECT = ("inject", "3")
 INJECT_ARM = ("inject_arm", "3")
 
@@ -85,7 +84,7 @@ MUTANTS = {
         QUEUE, "		taken = bell__take_bell(q);\n", "		taken = 0;\n", ("unit/arm",)),
     "arm reads the bell after arming, and eats the new ring": (
         QUEUE, "	if (armed) {\n		bell__announced(q);\n", "	if (armed) {\n		bell__announced(q);\n		if (level)\n"
-        "			(void)bell__take_bell(q);\n", SLEEP),
+        "			(void)bell__take_bell(q);\n", INJECT_ARM),
     "arm without the recheck (step 2, A1)": (
         QUEUE, "	armed = bell_cas_acq_rel(&q->tail, &v, v | BELL__ARMED); /* step 2: A1 */\n",
         "	v = bell_fetch_or_acq_rel(&q->tail, BELL__ARMED);\n	armed = true;\n", SLEEP),
@@ -193,7 +192,7 @@ MUTANTS = {
     "single arm reads the bell after announcing, and eats the new ring": (
         SINGLE_C, "	if (fenced && empty && !(v & BELL__CLOSED))\n		return 1;\n",
         "	if (fenced && empty && !(v & BELL__CLOSED)) {\n		if (level)\n			(void)bell__take_bell(q);\n"
-        "		return 1;\n	}\n", SINGLE_SLEEP),
+        "		return 1;\n	}\n", INJECT_ARM),
     "single arm announces by a load and a store (A1)": (
         SINGLE_C, "	BELL_INJECT(silenced);\n	v = bell_fetch_or_acq_rel(&q->state, BELL__ARMED);",
         "	v = bell_load_relaxed(&q->state);\n	BELL_INJECT(silenced);\n"
