@@ -173,7 +173,7 @@ static void batch(struct bench_row *row)
 	}
 #define BALLS	   2000
 #define NOTIFIES   100000
-#define TRICKLE_MS 100
+#define TRICKLE_MS 400
 
 int main(int argc, char **argv)
 {
@@ -196,8 +196,8 @@ int main(int argc, char **argv)
 			.skipped = alone,
 			.rival = "storm, fixed spinning",
 			.most = 1.05},
-		{.name = "trickle, no spinning", .every = 4, LOAD(NONE, trickle, TRICKLE_MS)},
-		{.name = "trickle, fixed spinning", .every = 4, LOAD(FIXED, trickle, TRICKLE_MS)},
+		{.name = "trickle, no spinning", .every = 10, LOAD(NONE, trickle, TRICKLE_MS)},
+		{.name = "trickle, fixed spinning", .every = 10, LOAD(FIXED, trickle, TRICKLE_MS)},
 		{.name = "trickle, adaptive",
 			.every = 4,
 			LOAD(ADAPTIVE, trickle, TRICKLE_MS),

@@ -17,7 +17,7 @@
 #include "core/core.h"
 
 #define SPIN_LEAST 500	/* ns: a budget that falls below is 0 */
-#define SPIN_RETRY 64	/* long waits before the full limit is tried again */
+#define SPIN_RETRY 256	/* long waits before the full limit is tried again */
 #define SPIN_TURNS 8	/* looks at the queue for one look at the clock */
 #define BACK_OFF   50000 /* ns: sleep at a preempted producer when membarrier(2) is refused */
 
