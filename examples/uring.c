@@ -5,7 +5,6 @@
  */
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdint.h>
 #include <stdio.h>
 
 #include <doorbell.h>
@@ -39,7 +38,6 @@ static void on_token(void *userdata, uint32_t token)
 {
 	struct task *task = (struct task *)userdata + token; /* the token is its index */
 	unsigned done = atomic_load(&task->done);
-
 	looks++;
 	total += done - task->seen;
 	task->seen = done;
@@ -51,13 +49,12 @@ int main(void)
 	struct bell_uring bell;
 	struct io_uring ring;
 	struct io_uring_cqe *cqe;
-	uint32_t i;
+	uint32_t i, n;
 
 	if (io_uring_queue_init(8, &ring, 0) < 0)
 		return 77; /* no io_uring here: a test that is skipped */
-	if (bell_queue_new(&q, THREADS, BELL_QUEUE_EDGE) < 0) /* a multishot poll sees edges */
-		return 1;
-	if (bell_uring_attach(&bell, &ring, q, 64, on_token, tasks) < 0)
+	if (bell_queue_new(&q, THREADS, BELL_QUEUE_EDGE) < 0 || /* a multishot poll sees edges */
+		bell_uring_attach(&bell, &ring, q, 64, on_token, tasks) < 0)
 		return 1;
 	for (i = 0; i < THREADS; i++) {
 		tasks[i].q = bell_queue_ref(q); /* each thread holds a reference */
@@ -66,14 +63,17 @@ int main(void)
 	}
 	while (total < THREADS * STEPS || bell_uring_detach(&bell) != 0) { /* 1: not yet let go */
 		io_uring_submit_and_wait(&ring, 1);
-		for (; io_uring_peek_cqe(&ring, &cqe) == 0; io_uring_cqe_seen(&ring, cqe))
+		for (n = io_uring_cq_ready(&ring); n > 0; n--) {
+			io_uring_peek_cqe(&ring, &cqe);
 			if (io_uring_cqe_get_data(cqe) == &bell)
 				bell_uring_ready(&bell, cqe);
+			io_uring_cqe_seen(&ring, cqe);
+		}
 	}
 	for (i = 0; i < THREADS; i++)
 		pthread_join(tasks[i].thread, NULL);
 	printf("%u steps were reported, and seen in %u looks\n", total, looks);
 	io_uring_queue_exit(&ring);
 	bell_queue_unref(q);
-	return total == THREADS * STEPS ? 0 : 1;
+	return total != THREADS * STEPS;
 }

@@ -10,8 +10,16 @@ import tap
 
 compiler = sys.argv[2:] or ['cc']
 HEADERS = ['include/doorbell/queue.h', 'include/doorbell/wait.h',
-           'include/doorbell/adapt/epoll.h', 'include/doorbell/adapt/uring.h']
+           'include/doorbell/adapt/epoll.h', 'include/doorbell/adapt/uring.h',
+           'include/doorbell/adapt/uv.h', 'include/doorbell/adapt/event.h',
+           'include/doorbell/adapt/ev.h', 'include/doorbell/adapt/glib.h']
 PAGES = ['docs/man/bell.7', 'docs/man/bell_queue.3']
+
+# A library's adapter: skipped without its header; what an example may take for granted besides.
+LIBRARIES = {
+    'uring': ('liburing.h', ', struct io_uring ring'), 'uv': ('uv.h', ''), 'ev': ('ev.h', ''),
+    'event': ('event2/event.h', ', struct event_base *base'), 'glib': ('glib.h', ', GMainLoop *loop'),
+}
 
 INCLUDES = ['doorbell.h', 'doorbell/adapt/epoll.h', 'errno.h', 'stdio.h', 'sys/epoll.h', 'unistd.h']
 
@@ -20,6 +28,7 @@ AROUND = '''
 %(includes)s
 void handle(uint32_t token);
 void on_token(void *userdata, uint32_t token);
+void on_end(void *userdata, int error);
 int example(struct bell_queue *q, int ep, struct epoll_event ev, int *data%(more)s);
 int example(struct bell_queue *q, int ep, struct epoll_event ev, int *data%(more)s)
 {
@@ -35,7 +44,8 @@ int example(struct bell_queue *q, int ep, struct epoll_event ev, int *data%(more
 
 def compiles(text):
     return tap.run([*compiler, '-x', 'c', '-std=gnu11', '-D_GNU_SOURCE', '-O1', '-Wall', '-Werror',
-                    '-I', tap.path('include'), '-c', '-o', '/dev/null', '-'], input=text)
+                    '-I', tap.path('include'), *(tap.glib_flags() if 'glib' in text else []),
+                    '-c', '-o', '/dev/null', '-'], input=text)
 
 
 def opening_examples(text):
@@ -56,15 +66,16 @@ def try_all(file, found):
     tap.result('%s has an example' % file, [] if found else ['none found'])
     for i, body in enumerate(found):
         name = '%s: example %d compiles' % (file, i + 1)
-        uring = 'uring' in body
-        if uring and compiles('#include <liburing.h>\n')[0] != 0:
-            tap.skip(name, 'no <liburing.h>')
+        library = next((l for l in LIBRARIES if 'bell_%s_attach' % l in body), None)
+        needed, more = LIBRARIES.get(library, (None, ''))
+        if library and compiles('#include <%s>\n' % needed)[0] != 0:
+            tap.skip(name, 'no <%s>' % needed)
             continue
-        includes = INCLUDES + (['doorbell/adapt/uring.h'] if uring else [])
+        includes = INCLUDES + (['doorbell/adapt/%s.h' % library] if library else [])
         whole = re.search(r'^int main\(', body, re.M)
         status, output = compiles(body if whole else AROUND % {
             'includes': '\n'.join('#include <%s>' % include for include in includes),
-            'more': ', struct io_uring ring' if uring else '', 'name': file, 'body': body})
+            'more': more, 'name': file, 'body': body})
         tap.result(name, [output] if status else [])
 
 

@@ -7,7 +7,10 @@ import tap
 
 COMPILERS = {'gcc': 'c', 'g++': 'c++', 'clang': 'c', 'clang++': 'c++'}
 STANDARDS = {'c': 'c11', 'c++': 'c++17'}
-NEEDS = {'include/doorbell/adapt/uring.h': 'liburing.h'} # skipped where the reactor is missing
+NEEDS = {'include/doorbell/adapt/' + header: needed for header, needed in {
+    'asio.hpp': 'boost/asio.hpp', 'sdevent.h': 'systemd/sd-event.h', 'uring.h': 'liburing.h',
+    'uv.h': 'uv.h', 'event.h': 'event2/event.h', 'ev.h': 'ev.h', 'glib.h': 'glib.h',
+}.items()} # skipped where the reactor is missing
 
 
 def compiles(compiler, include):
@@ -17,7 +20,7 @@ def compiles(compiler, include):
         include, include)
     return tap.run([compiler, '-x', language, '-std=' + STANDARDS[language], '-D_GNU_SOURCE',
                     '-O1', '-Wall', '-Wextra', '-pedantic', '-Werror', '-I', tap.path('include'),
-                    '-c', '-o', '/dev/null', '-'], input=text)
+                    *(tap.glib_flags() if 'glib' in include else []), '-c', '-o', '/dev/null', '-'], input=text)
 
 
 headers = tap.public_headers()
@@ -28,6 +31,8 @@ for compiler in COMPILERS:
         continue
     for header in headers:
         include = header[len('include/'):]
+        if header.endswith('.hpp') and COMPILERS[compiler] == 'c':
+            continue
         name = '%s: <%s> alone as %s' % (compiler, include, STANDARDS[COMPILERS[compiler]])
         if header in NEEDS and compiles(compiler, NEEDS[header])[0] != 0:
             tap.skip(name, 'no <%s>' % NEEDS[header])

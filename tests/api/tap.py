@@ -58,7 +58,16 @@ def files(folders, suffixes):
 
 
 def public_headers():
-    return files(['include'], ['.h'])
+    return files(['include'], ['.h', '.hpp'])
+
+
+def glib_flags():
+    """Where GLib keeps its headers; nothing if it is not here."""
+    try:
+        output = run(['pkg-config', '--cflags-only-I', 'glib-2.0'])[1]
+    except OSError:
+        return []
+    return [flag.replace('-I', '-isystem', 1) for flag in output.split() if flag.startswith('-I')]
 
 
 _TOKEN = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)

@@ -5,19 +5,24 @@
  *
  *	struct bell_uring bell;
  *	struct io_uring_cqe *cqe;
+ *	unsigned n;
  *
  *	if (bell_uring_attach(&bell, &ring, q, 64, on_token, NULL) < 0)	// q: BELL_QUEUE_EDGE
  *		return 1;
  *	while (io_uring_submit_and_wait(&ring, 1) >= 0) {
- *		while (io_uring_peek_cqe(&ring, &cqe) == 0) {
+ *		for (n = io_uring_cq_ready(&ring); n > 0; n--) {
+ *			io_uring_peek_cqe(&ring, &cqe);
  *			if (io_uring_cqe_get_data(cqe) == &bell)
  *				bell_uring_ready(&bell, cqe);
  *			io_uring_cqe_seen(&ring, cqe);
  *		}
  *	}
  *
- * Needs Linux 5.13 and liburing 2.3 or later. Works with every setup flag, SINGLE_ISSUER and
- * DEFER_TASKRUN included, for only the ring's own thread touches the ring. struct bell_uring is the
+ * Reap what is there, and submit before reaping what came meanwhile: a budget that was used up brings
+ * the next CQE at once, so "until none is left" may never end.
+ * Needs liburing 2.3 or later. Before Linux 5.13 kernels refuse a multishot poll; that is noticed, and
+ * each ring of the bell then costs one poll and one read(2). Works with every setup flag, SINGLE_ISSUER
+ * and DEFER_TASKRUN included, for only the ring's own thread touches the ring. struct bell_uring is the
  * caller's memory; it stays where it is, and in use, until bell_uring_ready() was given the last
  * CQE (bell_uring_detach). It holds a reference to the queue. All calls are the receiver's.
  * Detach before io_uring_queue_exit(3). After it, no call may be made with u: all that is left to do
@@ -29,6 +34,7 @@
 #include <errno.h>
 #include <liburing.h>
 #include <poll.h>
+#include <unistd.h>
 
 #include <doorbell/queue.h>
 
@@ -40,6 +46,7 @@ struct bell_uring {
 	bell_token_fn fn;
 	void *userdata;
 	unsigned pending; /* requests of ours that still owe their last CQE: the poll, its cancel */
+	int oneshot;	  /* the kernel refused a multishot poll */
 };
 
 /* An SQE, by submitting what fills the queue if that makes room. */
@@ -50,6 +57,7 @@ static inline struct io_uring_sqe *bell__uring_sqe(struct io_uring *ring)
 	if (sqe)
 		return sqe;
 	io_uring_submit(ring);
+	io_uring_sqring_wait(ring); /* only with SQPOLL, for the kernel's thread to take some */
 	return io_uring_get_sqe(ring);
 }
 
@@ -68,7 +76,10 @@ BELL_NODISCARD static inline int bell_uring_watch(struct bell_uring *u)
 	sqe = bell__uring_sqe(u->ring);
 	if (!sqe)
 		return -EBUSY;
-	io_uring_prep_poll_multishot(sqe, bell_queue_fd(u->queue), POLLIN);
+	if (u->oneshot)
+		io_uring_prep_poll_add(sqe, bell_queue_fd(u->queue), POLLIN);
+	else
+		io_uring_prep_poll_multishot(sqe, bell_queue_fd(u->queue), POLLIN);
 	io_uring_sqe_set_data(sqe, u);
 	u->pending = 1;
 	/* Before the loop blocks. Should the kernel refuse for now, the SQE stays in the queue and goes
@@ -90,6 +101,7 @@ BELL_NODISCARD static inline int bell_uring_attach(struct bell_uring *u, struct 
 
 	u->queue = NULL;
 	u->pending = 0;
+	u->oneshot = 0;
 	if (budget == 0 || !(bell_queue_flags(queue) & BELL_QUEUE_EDGE))
 		return -EINVAL;
 	u->queue = bell_queue_ref(queue);
@@ -113,6 +125,7 @@ BELL_NODISCARD static inline int bell_uring_attach(struct bell_uring *u, struct 
  */
 static inline ssize_t bell_uring_ready(struct bell_uring *u, const struct io_uring_cqe *cqe)
 {
+	uint64_t rings;
 	ssize_t done;
 	int r = 0;
 
@@ -120,8 +133,14 @@ static inline ssize_t bell_uring_ready(struct bell_uring *u, const struct io_uri
 		u->pending--;
 	if (!u->queue)
 		return u->pending ? 0 : -ECANCELED;
+	if (cqe->res == -EINVAL && !u->oneshot) {
+		u->oneshot = 1;
+		return bell_uring_watch(u); /* finds the bell rung if tokens are there */
+	}
 	if (cqe->res < 0 && cqe->res != -ECANCELED)
 		return cqe->res;
+	if (u->oneshot) /* or the next poll would fire at once */
+		(void)!read(bell_queue_fd(u->queue), &rings, sizeof(rings));
 	r = bell_uring_watch(u);
 	done = bell_queue_dispatch(u->queue, u->budget, u->fn, u->userdata);
 	return r < 0 && u->queue ? r : done; /* fn may have detached */

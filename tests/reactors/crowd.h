@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * crowd.h: what the loop under test has to serve: a million notifies of 4096 tokens by four threads,
+ * clients on sockets that measure how long an answer takes, and a timer.
+ *
+ * Half of a producer's notifies are of tokens of its own. Of these the order of delivery is known:
+ * that of the notifies that were told "newly queued". The other tokens are notified by all.
+ */
+#ifndef REACTORS_CROWD_H
+#define REACTORS_CROWD_H
+
+#include <pthread.h>
+
+#include "scenario.h"
+
+enum {
+	CROWD_PRODUCERS = 4,
+	CROWD_NOTIFIES = 250000, /* a producer */
+	CROWD_TOKENS = 4096,
+	CROWD_OWN = 512, /* tokens of each producer's own; the rest is everybody's */
+	CROWD_BUDGET = 64,
+	CROWD_SOCKETS = 4,
+	CROWD_ANSWERS = 400000, /* at most */
+	CROWD_TICKS = 10,	/* at least, of a millisecond */
+};
+
+/* A notify, or a delivery, of an own token, and the number that stood beside it. */
+struct crowd_event {
+	uint32_t token, number;
+};
+
+struct crowd_log {
+	uint32_t n;
+	struct crowd_event events[CROWD_NOTIFIES];
+};
+
+struct crowd {
+	const struct reactor *reactor;
+	void *loop;
+	struct bell_queue *q;
+	bool attached;
+	int servers[CROWD_SOCKETS], clients[CROWD_SOCKETS]; /* two ends; the loop has the first */
+
+	uint32_t numbers[CROWD_PRODUCERS][CROWD_TOKENS]; /* the data: atomic */
+	uint32_t seen[CROWD_PRODUCERS][CROWD_TOKENS];	 /* the loop's */
+	uint32_t last[CROWD_PRODUCERS][CROWD_TOKENS];	 /* each producer's, as the two below */
+	struct crowd_log queued[CROWD_PRODUCERS];
+	uint32_t shared_queued[CROWD_PRODUCERS];
+	struct crowd_log delivered[CROWD_PRODUCERS]; /* the loop's, as the next */
+	uint32_t shared_delivered, ticks;
+
+	uint32_t started, finished, errors, stop, client_gone; /* atomic */
+	int64_t *answers; /* [CROWD_ANSWERS] nanoseconds: the client's */
+	uint32_t n_answers;
+	pthread_t threads[CROWD_PRODUCERS + 1];
+};
+
+/* Runs it all in a new loop until everything was delivered and answered; without the bell attached,
+ * until everything was notified. Nothing is left but what crowd_free() frees. */
+struct crowd *crowd_run(const struct reactor *reactor, bool attached);
+void crowd_free(struct crowd *c);
+
+/* Nothing was lost, nothing came twice, order was kept, data was there. */
+void crowd_check(const struct crowd *c);
+
+/* Of a hundred answers the second slowest, in nanoseconds. */
+int64_t crowd_p99(struct crowd *c);
+
+#endif
