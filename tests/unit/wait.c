@@ -288,8 +288,11 @@ START_TEST(on_one_cpu_a_new_queue_does_not_spin)
 	bell_queue_unref(q);
 }
 
+/* Once the receiver has announced that it sleeps. */
 static void *notify_late(void *q)
 {
+	while (stats_of(q).arms == 0)
+		sleep_ms(1);
 	sleep_ms(2);
 	bell_queue_notify(q, 3);
 	return NULL;
@@ -298,10 +301,14 @@ static void *notify_late(void *q)
 /* Asleep, with nothing to spin for, until a token comes. */
 static void sleep_through_one(struct bell_queue *q)
 {
-	pthread_t thread = spawn(notify_late, q);
+	pthread_t thread;
 	uint32_t token;
 
+	bell_queue_notify(q, 3); /* of a queue that is born armed */
+	EXPECT(q, 3);
+	ck_assert_uint_eq(stats_of(q).arms, 0);
 	q->spin_budget = 0;
+	thread = spawn(notify_late, q);
 	ck_assert_int_eq(bell_queue_wait(q, &token, 1, -1), 1);
 	join(thread);
 }
