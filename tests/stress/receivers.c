@@ -55,6 +55,7 @@ static void run_wait(struct bell_queue *q)
 	uint32_t tokens[BATCH];
 	ssize_t n;
 
+	bell_queue_set_spin(q, 0); /* the race is around falling asleep */
 	while ((n = bell_queue_wait(q, tokens, BATCH, -1)) != -ESHUTDOWN)
 		handle(tokens, n > 0 ? (size_t)n : 0);
 }
