@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * bench/trickle.c: one notify in a millisecond: how long until its token is delivered, and how much
- * processor time both sides take for it, the producer's timer included. Compared by the
+ * processor time that takes: the receiver, and both sides, the producer's timer included. Compared by the
  * median: each latency is a sample, not a mean.
  */
 #include <stdio.h>
@@ -12,18 +12,22 @@
 #include "arena.h"
 
 #define TOKENS 4096
-#define ROWS   64
+#define ROWS   96
+#define RIVALS 32
 #define PERIOD 1000000 /* ns */
 #define BARE   "eventfd for each token"
 
+enum { LATENCY, CPU, RECEIVER, KINDS };
+static const char *const kinds[KINDS] = {"latency: ", "cpu: ", "receiver: "};
+
 struct trickle {
 	struct arena arena;
-	struct bench_row *latency, *cpu;
+	struct bench_row *rows[KINDS];
 };
 
-static struct trickle trickles[ROWS];
-static struct bench_row rows[2 * ROWS];
-static char names[2 * ROWS][64];
+static struct trickle trickles[RIVALS];
+static struct bench_row rows[ROWS];
+static char names[ROWS][64], bares[KINDS][64];
 static size_t notifies, count;
 static int64_t sent; /* when the last one was */
 
@@ -50,46 +54,49 @@ static void deliver(struct arena *a, uint32_t token)
 	struct trickle *t = a->userdata;
 
 	(void)token;
-	bench_add(t->latency, (double)(bench_now() - bell_load_relaxed(&sent)));
+	bench_add(t->rows[LATENCY], (double)(bench_now() - bell_load_relaxed(&sent)));
 }
 
 static void run(struct bench_row *row)
 {
 	struct trickle *t = row->state;
-	int error;
+	const struct arena *a = &t->arena;
+	int error = arena_run(&t->arena), kind;
 
-	error = arena_run(&t->arena);
-	if (error < 0) {
-		t->cpu->skipped = strerror(-error);
-		if (t->latency)
-			t->latency->skipped = t->cpu->skipped;
+	for (kind = 0; kind < KINDS && error < 0; kind++)
+		if (t->rows[kind])
+			t->rows[kind]->skipped = strerror(-error);
+	if (error < 0)
 		return;
-	}
-	bench_add(t->cpu,
-		(double)(t->arena.cpu_producers + t->arena.cpu_receiver) / (double)notifies);
+	bench_add(t->rows[CPU], (double)(a->cpu_producers + a->cpu_receiver) / (double)notifies);
+	if (t->rows[RECEIVER])
+		bench_add(t->rows[RECEIVER], (double)a->cpu_receiver / (double)notifies);
 }
 
-/* Filled by the run of the other row, where there is one. */
+/* Filled by the run of another row of the same rival. */
 static void filled(struct bench_row *row)
 {
 	(void)row;
 }
 
-static void add_row(struct trickle *t, const char *kind, struct bench_row **ret_row)
+static void add_row(struct trickle *t, int kind)
 {
 	struct bench_row *row = &rows[count];
-	const bool latency = ret_row == &t->latency;
 
-	snprintf(names[count], sizeof(names[count]), "%s: %s", kind, t->arena.name);
+	snprintf(names[count], sizeof(names[count]), "%s%s", kinds[kind], t->arena.name);
 	*row = (struct bench_row){.name = names[count],
-		.n = latency ? 1 : notifies,
+		.n = kind == LATENCY ? 1 : notifies,
 		.state = t,
-		.batch = latency || !t->latency ? run : filled,
-		.rival = latency ? "latency: " BARE : "cpu: " BARE,
+		.batch = kind == LATENCY || !t->rows[LATENCY] ? run : filled,
+		.rival = bares[kind],
 		.skipped = t->arena.rival ? NULL : "not installed"};
 	if (strcmp(row->name, row->rival) == 0)
 		row->rival = NULL;
-	*ret_row = row;
+	if (kind == RECEIVER && strcmp(t->arena.name, RIVAL_WAIT) == 0) {
+		row->rival = "receiver: " RIVAL_UNSPUN;
+		row->most = 1.1;
+	}
+	t->rows[kind] = row;
 	count++;
 }
 
@@ -98,7 +105,7 @@ static bool fits(const struct rival_entry *entry, const char *only)
 	return !only || strcmp(only, entry->name) == 0;
 }
 
-/* It has no latency to measure. */
+/* It has nothing to measure but the producer. */
 static bool is_silent(const struct rival_entry *entry)
 {
 	return entry->rival && entry->rival->silent;
@@ -110,24 +117,25 @@ int main(int argc, char **argv)
 	struct bench_table table = {
 		.title = "a notify in a millisecond, ns", .rows = rows, .quantile = 0.5};
 	size_t i;
+	int kind;
 
 	bench_options(&o, argc, argv);
 	arena_raise_limits();
 	notifies = o.n;
-	for (i = 0; rivals[i].name; i++) {
-		trickles[i].arena = (struct arena){.name = rivals[i].name,
-			.rival = rivals[i].rival,
-			.tokens = TOKENS,
-			.producers = 1,
-			.produce = produce,
-			.deliver = deliver,
-			.userdata = &trickles[i]};
-		if (fits(&rivals[i], o.only) && !is_silent(&rivals[i]))
-			add_row(&trickles[i], "latency", &trickles[i].latency);
+	for (kind = 0; kind < KINDS; kind++) {
+		snprintf(bares[kind], sizeof(bares[kind]), "%s%s", kinds[kind], BARE);
+		for (i = 0; rivals[i].name; i++) {
+			trickles[i].arena = (struct arena){.name = rivals[i].name,
+				.rival = rivals[i].rival,
+				.tokens = TOKENS,
+				.producers = 1,
+				.produce = produce,
+				.deliver = deliver,
+				.userdata = &trickles[i]};
+			if (fits(&rivals[i], o.only) && (kind == CPU || !is_silent(&rivals[i])))
+				add_row(&trickles[i], kind);
+		}
 	}
-	for (i = 0; rivals[i].name; i++)
-		if (fits(&rivals[i], o.only))
-			add_row(&trickles[i], "cpu", &trickles[i].cpu);
 	table.count = count;
 	bench_rounds(&table, o.rounds);
 	return bench_report(&table, &o);

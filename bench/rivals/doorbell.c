@@ -11,6 +11,7 @@
 
 #include <doorbell/adapt/epoll.h>
 
+#include "../bench.h"
 #include "rival.h"
 
 struct loop {
@@ -95,6 +96,18 @@ static int wait_open(void **ret_state, const struct receiver *r)
 	return loop_new(ret_state, r, 0);
 }
 
+static int unspun_open(void **ret_state, const struct receiver *r)
+{
+	int error = loop_new(ret_state, r, 0);
+	struct loop *s;
+
+	if (error == 0) {
+		s = *ret_state;
+		bell_queue_set_spin(s->queue, 0);
+	}
+	return error;
+}
+
 static void loop_notify(void *state, uint32_t token)
 {
 	struct loop *s = state;
@@ -141,12 +154,40 @@ static void wait_pass(struct loop *s, int64_t timeout_ns)
 		s->r.deliver(s->r.userdata, tokens[i]);
 }
 
+static size_t take(struct loop *s)
+{
+	uint32_t tokens[64];
+	size_t i, n = bell_queue_poll(s->queue, tokens, 64);
+
+	for (i = 0; i < n; i++)
+		s->r.deliver(s->r.userdata, tokens[i]);
+	return n;
+}
+
 static void wait_run(void *state)
 {
 	struct loop *s = state;
 
 	while (!s->r.quit)
 		wait_pass(s, -1);
+}
+
+/* What a loop without adaption does: look for the full limit, whatever came of it before. */
+static void fixed_run(void *state)
+{
+	struct loop *s = state;
+	int64_t end;
+	int i;
+
+	while (!s->r.quit) {
+		end = bench_now() + BELL_WAIT_SPIN_DEFAULT;
+		do {
+			for (i = 0; i < 8 && take(s) == 0; i++)
+				bell_pause();
+		} while (i == 8 && bench_now() < end);
+		if (i == 8)
+			wait_pass(s, -1);
+	}
 }
 
 static void wait_turn(void *state)
@@ -158,16 +199,10 @@ static void wait_turn(void *state)
 static void awake_run(void *state)
 {
 	struct loop *s = state;
-	uint32_t tokens[64];
-	size_t i, n;
 
-	while (!s->r.quit) {
-		n = bell_queue_poll(s->queue, tokens, 64);
-		for (i = 0; i < n; i++)
-			s->r.deliver(s->r.userdata, tokens[i]);
-		if (n == 0)
+	while (!s->r.quit)
+		if (take(s) == 0)
 			bell_pause();
-	}
 }
 
 #define LOOP                                                                          \
@@ -181,6 +216,18 @@ const struct rival rival_bell_single = {.open = single_open, LOOP, .single_produ
 const struct rival rival_bell_wait = {.open = wait_open,
 	.notify = loop_notify,
 	.run = wait_run,
+	.quit = loop_quit,
+	.turn = wait_turn,
+	.close = loop_close};
+const struct rival rival_bell_unspun = {.open = unspun_open,
+	.notify = loop_notify,
+	.run = wait_run,
+	.quit = loop_quit,
+	.turn = wait_turn,
+	.close = loop_close};
+const struct rival rival_bell_fixed = {.open = unspun_open,
+	.notify = loop_notify,
+	.run = fixed_run,
 	.quit = loop_quit,
 	.turn = wait_turn,
 	.close = loop_close};

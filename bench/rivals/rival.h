@@ -46,5 +46,8 @@ extern const struct rival_entry rivals[];
 
 /* The one that others are compared with. */
 #define RIVAL_OURS "doorbell, epoll edge"
+/* The blocking receive, and before its name and a comma, those that do not adapt. */
+#define RIVAL_WAIT   "doorbell, wait"
+#define RIVAL_UNSPUN RIVAL_WAIT ", no spinning"
 
 #endif

@@ -7,8 +7,8 @@
 #define WEAK __attribute__((weak))
 
 extern const struct rival rival_nothing, rival_bell_level, rival_bell_edge, rival_bell_budget,
-	rival_bell_wait, rival_bell_single, rival_bell_awake, rival_eventfd_each,
-	rival_eventfd_list, rival_eventfd_empty, rival_pipe, rival_condvar;
+	rival_bell_wait, rival_bell_unspun, rival_bell_fixed, rival_bell_single, rival_bell_awake,
+	rival_eventfd_each, rival_eventfd_list, rival_eventfd_empty, rival_pipe, rival_condvar;
 extern const struct rival rival_bell_uring WEAK, rival_uv_each WEAK, rival_uv_list WEAK,
 	rival_event_each WEAK, rival_event_list WEAK, rival_ev_each WEAK, rival_ev_list WEAK,
 	rival_glib_each WEAK, rival_glib_ready WEAK, rival_glib_wakeup WEAK, rival_ck_write WEAK,
@@ -20,7 +20,9 @@ const struct rival_entry rivals[] = {
 	{RIVAL_OURS, &rival_bell_edge},
 	{"doorbell, epoll edge, budget 64", &rival_bell_budget},
 	{"doorbell, io_uring", &rival_bell_uring},
-	{"doorbell, wait", &rival_bell_wait},
+	{RIVAL_WAIT, &rival_bell_wait},
+	{RIVAL_UNSPUN, &rival_bell_unspun},
+	{RIVAL_WAIT ", fixed spinning", &rival_bell_fixed},
 	{"doorbell, single producer", &rival_bell_single},
 	{"doorbell, receiver awake", &rival_bell_awake},
 	{"eventfd for each token", &rival_eventfd_each},
