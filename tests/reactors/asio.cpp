@@ -263,8 +263,7 @@ START_TEST(four_threads_run_one_context_and_a_strand_keeps_handlers_apart)
 {
 	constexpr uint32_t tokens = 256, notifies = 200000;
 	io::io_context context;
-	doorbell::basic_bell_asio<io::strand<io::io_context::executor_type>> bell(
-		io::make_strand(context));
+	bell_asio bell(io::make_strand(context));
 	bell_queue *q = queue_of(tokens, 0);
 	std::array<std::thread, 4> threads;
 	uint32_t inside = 0, errors = 0;
