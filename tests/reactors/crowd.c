@@ -154,7 +154,7 @@ static void start(struct crowd *c)
 		ck_assert_int_eq(r->watch(c->loop, ends[0], answer, &c->servers[i]), 0);
 	}
 	if (c->attached)
-		ck_assert_int_eq(r->attach(c->loop, c->q, CROWD_BUDGET, on_token, c), 0);
+		c->bell = reactor_attach(r, c->loop, c->q, CROWD_BUDGET, on_token, c);
 	ck_assert_int_eq(r->timer(c->loop, 1, tick, c), 0);
 	for (i = 0; i <= CROWD_PRODUCERS; i++)
 		ck_assert_int_eq(pthread_create(&c->threads[i], NULL,
@@ -170,7 +170,7 @@ static void finish(struct crowd *c)
 	for (i = 0; i <= CROWD_PRODUCERS; i++)
 		ck_assert_int_eq(pthread_join(c->threads[i], NULL), 0);
 	if (c->attached)
-		ck_assert_int_eq(r->detach(c->loop), 0);
+		reactor_detach(r, c->loop, c->bell);
 	ck_assert_int_eq(r->timer(c->loop, 0, NULL, NULL), 0);
 	for (i = 0; i < CROWD_SOCKETS; i++) {
 		r->unwatch(c->loop, c->servers[i]);

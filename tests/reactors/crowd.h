@@ -11,7 +11,7 @@
 
 #include <pthread.h>
 
-#include "scenario.h"
+#include "reactor.h"
 
 enum {
 	CROWD_PRODUCERS = 4,
@@ -39,6 +39,7 @@ struct crowd {
 	void *loop;
 	struct bell_queue *q;
 	bool attached;
+	void *bell;
 	int servers[CROWD_SOCKETS], clients[CROWD_SOCKETS]; /* two ends; the loop has the first */
 
 	uint32_t numbers[CROWD_PRODUCERS][CROWD_TOKENS]; /* the data: atomic */
