@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * contract_busy.c: what a loop that finds something to do in every turn may expect of an adapter that arms
- * just before the loop blocks: that nobody rings.
+ * contract_busy.c: what a loop that finds something to do in every turn may expect: to learn the end of a
+ * queue, and, of an adapter that arms just before the loop blocks, that nobody rings.
  */
+#include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -10,6 +11,64 @@
 #include "helpers.h"
 
 static const struct reactor *reactor;
+
+/* So that it never blocks: by a descriptor that is always readable, or by what the library has for that. */
+static void keep_busy(struct bench *b, bool by_fd, int ends[2], reactor_fn fn)
+{
+	int r;
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	ck_assert_int_eq(write(ends[1], "x", 1), 1);
+	if (by_fd)
+		r = reactor->watch(b->loop, ends[0], fn, b);
+	else
+		r = reactor->busy(b->loop, fn, b);
+	ck_assert_int_eq(r, 0);
+}
+
+static void leave_alone(struct bench *b, bool by_fd, int ends[2])
+{
+	if (by_fd)
+		reactor->unwatch(b->loop, ends[0]);
+	else
+		ck_assert_int_eq(reactor->busy(b->loop, NULL, NULL), 0);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+enum { LAST = 50, LONG = 1000 }; /* turns: when it is closed, and what nobody should have to wait */
+
+static void close_in_passing(void *userdata)
+{
+	struct bench *b = userdata;
+
+	if (++b->turns == LAST) {
+		bench_fill(b->q, 8, 7);
+		bell_queue_close(b->q);
+	}
+	if (b->turns == LAST + LONG)
+		reactor->stop(b->loop);
+}
+
+/* Each turn finds something to do, so it never comes to sleep, and to ask arm. */
+START_TEST(the_end_is_told_to_a_loop_that_is_never_idle)
+{
+	struct bench b = {.n = 0};
+	int ends[2];
+
+	bench_open(&b);
+	bench_attach(&b, 2, bench_record);
+	bench_expect_end(&b);
+	bench_fill(b.q, 0, 8);
+	keep_busy(&b, _i, ends, close_in_passing);
+	reactor->run(b.loop);
+	bench_expect(&b, 0, 15);
+	ck_assert_int_eq(b.ended, 1);
+	ck_assert_int_eq(b.error, -ESHUTDOWN);
+	ck_assert_uint_le(b.turns, LAST + 20); /* four batches of two, and a turn for others between them */
+	leave_alone(&b, _i, ends);
+	bench_close(&b);
+}
 
 static void be_busy(void *userdata)
 {
@@ -81,5 +140,6 @@ START_TEST(how_often_a_busy_loop_is_rung_for)
 void contract_busy(TCase *tc, const struct reactor *r)
 {
 	reactor = r;
+	tcase_add_loop_test(tc, the_end_is_told_to_a_loop_that_is_never_idle, 0, 2);
 	tcase_add_test(tc, how_often_a_busy_loop_is_rung_for);
 }

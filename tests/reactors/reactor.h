@@ -31,8 +31,8 @@ struct reactor {
 	/* One timer: tick is called every so many milliseconds; 0 ends it. */
 	int (*timer)(void *loop, unsigned ms, reactor_fn tick, void *userdata);
 
-	/* The adapter. bell is its struct, whose first member is the queue, NULL when not attached. Where size is
-	 * 0, bell is NULL: the loop has one itself, and no contract. detach is called from within fn, too. */
+	/* The adapter. bell is its struct, whose first member is the queue, NULL when not attached. Where
+	 * size is 0, bell is NULL: the loop has one itself, and no contract. fn detaches, too. */
 	size_t size;
 	int (*attach)(void *loop, void *bell, struct bell_queue *q, size_t budget, bell_token_fn fn,
 		void *userdata);

@@ -159,7 +159,6 @@ static inline void bell__ev_check(struct ev_loop *loop, ev_check *check, int eve
 	uint32_t token;
 	int gone = 0;
 
-	(void)loop, (void)events;
 	b->gone = &gone;
 	/* One by one: what fn does not live to see stays queued. */
 	for (; !gone && left > 0 && bell_queue_poll(b->queue, &token, 1) == 1; left--)
@@ -167,6 +166,8 @@ static inline void bell__ev_check(struct ev_loop *loop, ev_check *check, int eve
 	if (gone)
 		return;
 	b->gone = NULL;
+	if (bell_queue_notify_many(b->queue, NULL, 0) < 0) /* closed: arm knows whether that was all */
+		bell__ev_idle(loop, &b->idle, events);
 }
 
 /* Nothing of a higher priority than that of b->io was ready in this turn: about to block. */

@@ -172,7 +172,6 @@ static inline gboolean bell__glib_ready(GSource *source, GSourceFunc unused, gpo
 	size_t left = b->budget;
 	uint32_t token;
 
-	(void)unused, (void)unused_too;
 	if (!b->quiet) {
 		ssize_t n = bell_queue_dispatch(b->queue, b->budget, b->fn, b->userdata);
 
@@ -188,6 +187,8 @@ static inline gboolean bell__glib_ready(GSource *source, GSourceFunc unused, gpo
 			return G_SOURCE_CONTINUE;
 	}
 	b->drained = left > 0;
+	if (bell_queue_notify_many(b->queue, NULL, 0) < 0) /* closed: arm knows whether that was all */
+		return bell__glib_arm(source, unused, unused_too);
 	return G_SOURCE_CONTINUE;
 }
 

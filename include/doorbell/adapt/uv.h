@@ -185,7 +185,8 @@ static inline void bell__uv_prepare(uv_prepare_t *prepare)
 	if (!b->queue)
 		return;
 	uv_idle_stop(&b->idle); /* or it would always be busy */
-	if (left > 0 && !bell__uv_busy(prepare->loop))
+	if (bell_queue_notify_many(b->queue, NULL, 0) < 0 || /* closed: arm knows whether that was all */
+		(left > 0 && !bell__uv_busy(prepare->loop)))
 		r = bell_queue_arm(b->queue);
 	if (r < 0)
 		bell__uv_end(b, r);
