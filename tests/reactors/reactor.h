@@ -38,6 +38,8 @@ struct reactor {
 		void *userdata);
 	int (*detach)(void *loop, void *bell);
 
+	bool unordered; /* another thread decides when it learns that a descriptor is readable */
+
 	/* Only for the contract. */
 	size_t on_end;		      /* where in bell on_end is */
 	void (*let_go)(void *bell);   /* frees it, now or when the library is done with it; NULL: free() */

@@ -87,9 +87,9 @@ START_TEST(a_million_notifies_lose_nothing_and_keep_their_order)
 	crowd_free(c);
 }
 
-/* Without the bell the same threads notify the same queue, and nobody receives, which is less work: so more
- * than a slice of the scheduler's is allowed. A machine that is busy with something else is given another
- * chance. What a budget is worth in tokens, the tests below say. */
+/* A figure, with a loose bound: what decides is how many tokens a socket waits for, above and below. Without
+ * the bell the same threads notify the same queue, and nobody receives, which is less work: so more than
+ * a slice of the scheduler's is allowed. A machine that is busy otherwise is given another chance. */
 START_TEST(sockets_are_answered_nearly_as_soon_as_without_the_bell)
 {
 	const int64_t slice = HELPERS_SANITIZED ? 20000000 : 5000000;
@@ -165,7 +165,7 @@ static uint32_t longest_wait(size_t budget)
 
 START_TEST(a_socket_waits_for_a_few_batches_of_an_endless_queue)
 {
-	ck_assert_uint_le(longest_wait(BUDGET), 4 * BUDGET);
+	ck_assert_uint_le(longest_wait(BUDGET), (reactor->unordered ? 4 : 2) * BUDGET);
 }
 
 /* So the test above can fail. */
@@ -274,11 +274,11 @@ static struct usage usage_now(void)
 	return (struct usage){cpu.tv_sec * INT64_C(1000000000) + cpu.tv_nsec, usage.ru_nvcsw};
 }
 
-static struct usage idle_second(struct stage *s)
+static struct usage idle_for(struct stage *s, unsigned ms)
 {
 	struct usage before = usage_now(), after;
 
-	run_for(s, 1000);
+	run_for(s, ms);
 	after = usage_now();
 	return (struct usage){after.cpu - before.cpu, after.sleeps - before.sleeps};
 }
@@ -292,16 +292,16 @@ START_TEST(an_idle_second_wakes_nobody)
 
 	stage_open(&s, 8);
 	run_for(&s, 10); /* whatever a library does once */
-	without = idle_second(&s);
+	without = idle_for(&s, 100); /* a timer, as below */
 	attach(&s, BUDGET, count_token);
 	for (token = 0; token < 8; token++)
 		ck_assert_int_eq(bell_queue_notify(s.q, token), 1);
 	reactor->run(s.loop);
 	run_for(&s, 50); /* let it fall asleep */
 	before = stats_of(s.q);
-	with = idle_second(&s);
+	with = idle_for(&s, 1000);
 	after = stats_of(s.q);
-	printf("# idle second: %lld us of CPU and %ld sleeps, without the bell %lld and %ld\n",
+	printf("# idle second: %lld us of CPU and %ld sleeps; a tenth without the bell: %lld and %ld\n",
 		(long long)with.cpu / 1000, with.sleeps, (long long)without.cpu / 1000,
 		without.sleeps);
 	ck_assert_int_le(
@@ -332,7 +332,7 @@ START_TEST(detach_leaves_nothing_behind)
 	ck_assert_uint_eq(s.q->refs, 1);
 	for (round = 0; round < 8; round++)
 		ck_assert_int_eq(bell_queue_notify(s.q, (uint32_t)round), 1);
-	idle = idle_second(&s);
+	idle = idle_for(&s, 100);
 	ck_assert_uint_eq(s.tokens, 0);
 	ck_assert_int_lt(idle.cpu, 5000000);
 	attach(&s, 3, count_token); /* what was queued meanwhile waits for the next */

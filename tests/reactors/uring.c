@@ -284,6 +284,7 @@ void reactor_of(const char *mode, struct reactor *ret)
 		setup = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
 	*ret = (struct reactor){
 		.flags = BELL_QUEUE_EDGE,
+		.unordered = setup == IORING_SETUP_SQPOLL, /* the kernel's thread asks for the polls */
 		.open = loop_open,
 		.close = loop_close,
 		.run = loop_run,
