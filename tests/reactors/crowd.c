@@ -73,6 +73,7 @@ static void ask_and_wait(struct crowd *c)
 {
 	uint32_t readable[CROWD_SOCKETS]; /* c->handed_out when it was so for sure */
 	int64_t sent[CROWD_SOCKETS], answer;
+	ssize_t n;
 	int i;
 
 	for (i = 0; i < CROWD_SOCKETS; i++) {
@@ -82,8 +83,8 @@ static void ask_and_wait(struct crowd *c)
 		readable[i] = bell_load_acquire(&c->handed_out);
 	}
 	for (i = 0; i < CROWD_SOCKETS; i++) {
-		if (recv(c->sockets[i].client, &answer, sizeof(answer), MSG_WAITALL) != sizeof(answer) ||
-			answer != sent[i])
+		n = recv(c->sockets[i].client, &answer, sizeof(answer), MSG_WAITALL);
+		if (n != sizeof(answer) || answer != sent[i])
 			bell_fetch_add_relaxed(&c->errors, 1);
 		c->answers[c->n_answers++] = runner_now() - sent[i];
 		note_wait(c, bell_load_acquire(&c->sockets[i].served) - readable[i]);

@@ -87,9 +87,9 @@ START_TEST(a_million_notifies_lose_nothing_and_keep_their_order)
 	crowd_free(c);
 }
 
-/* A figure, with a loose bound: what decides is how many tokens a socket waits for, above and below. Without
- * the bell the same threads notify the same queue, and nobody receives, which is less work: so more than
- * a slice of the scheduler's is allowed. A machine that is busy otherwise is given another chance. */
+/* A figure, with a loose bound: what decides is how many tokens a socket waits for, above and below.
+ * Without the bell the same threads notify the same queue, and nobody receives, which is less work: so more
+ * than a slice of the scheduler's is allowed. A machine that is busy otherwise is given another chance. */
 START_TEST(sockets_are_answered_nearly_as_soon_as_without_the_bell)
 {
 	const int64_t slice = HELPERS_SANITIZED ? 20000000 : 5000000;
@@ -301,9 +301,8 @@ START_TEST(an_idle_second_wakes_nobody)
 	before = stats_of(s.q);
 	with = idle_for(&s, 1000);
 	after = stats_of(s.q);
-	printf("# idle second: %lld us of CPU and %ld sleeps; a tenth without the bell: %lld and %ld\n",
-		(long long)with.cpu / 1000, with.sleeps, (long long)without.cpu / 1000,
-		without.sleeps);
+	printf("# idle second: %lld us of CPU and %ld sleeps\n", (long long)with.cpu / 1000, with.sleeps);
+	printf("# a tenth, without the bell: %lld us and %ld\n", (long long)without.cpu / 1000, without.sleeps);
 	ck_assert_int_le(
 		with.sleeps, without.sleeps + 3); /* a page to read, a lock in the kernel */
 	ck_assert_int_lt(with.cpu, 5000000);
@@ -394,7 +393,7 @@ int scenario_main(const struct reactor *r, const char *mode)
 	/* Some libraries open descriptors once for the whole process. */
 	loop = r->open();
 	if (!loop) {
-		printf("1..0 # SKIP %s: no such loop here\n", mode);
+		printf("1..0 # SKIP cannot make a loop (%s)\n", mode);
 		return 0;
 	}
 	r->close(loop);
