@@ -301,8 +301,10 @@ START_TEST(an_idle_second_wakes_nobody)
 	before = stats_of(s.q);
 	with = idle_for(&s, 1000);
 	after = stats_of(s.q);
-	printf("# idle second: %lld us of CPU and %ld sleeps\n", (long long)with.cpu / 1000, with.sleeps);
-	printf("# a tenth, without the bell: %lld us and %ld\n", (long long)without.cpu / 1000, without.sleeps);
+	printf("# idle second: %lld us of CPU and %ld sleeps\n", (long long)with.cpu / 1000,
+		with.sleeps);
+	printf("# a tenth, without the bell: %lld us and %ld\n", (long long)without.cpu / 1000,
+		without.sleeps);
 	ck_assert_int_le(
 		with.sleeps, without.sleeps + 3); /* a page to read, a lock in the kernel */
 	ck_assert_int_lt(with.cpu, 5000000);
