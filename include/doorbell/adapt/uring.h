@@ -34,6 +34,7 @@
 #include <errno.h>
 #include <liburing.h>
 #include <poll.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include <doorbell/queue.h>
@@ -91,7 +92,7 @@ static inline ssize_t bell_uring_ready(struct bell_uring *u, const struct io_uri
 {
 	uint64_t rings;
 	ssize_t done;
-	int r = 0;
+	int r = 0, state;
 
 	if (!(cqe->flags & IORING_CQE_F_MORE)) /* whatever res says: it can be an ordinary event */
 		u->pending--;
@@ -103,8 +104,11 @@ static inline ssize_t bell_uring_ready(struct bell_uring *u, const struct io_uri
 	}
 	if (cqe->res < 0 && cqe->res != -ECANCELED)
 		return cqe->res;
-	if (u->oneshot) /* or the next poll would fire at once */
+	if (u->oneshot) { /* or the next poll would fire at once */
+		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state); /* read(2) is a point of it */
 		(void)!read(bell_queue_fd(u->queue), &rings, sizeof(rings));
+		pthread_setcancelstate(state, NULL);
+	}
 	r = bell_uring_watch(u);
 	done = bell_queue_dispatch(u->queue, u->budget, u->fn, u->userdata);
 	return r < 0 && u->queue ? r : done; /* fn may have detached */
