@@ -163,8 +163,8 @@ static void bell_ready(struct uring_loop *loop, const struct io_uring_cqe *cqe)
 }
 
 /* Submit, wait for one CQE, handle those that are there; once the server is over, ops only come back.
- * What comes meanwhile waits for the next turn: a bell whose budget was used up completes at once, and would
- * keep what is asked for here from being submitted. */
+ * What comes meanwhile waits for the next turn: a bell whose budget was used up completes at once, and
+ * would keep what is asked for here from being submitted. */
 static int turn(struct uring_loop *loop)
 {
 	int r = io_uring_submit_and_wait(&loop->ring, 1);
