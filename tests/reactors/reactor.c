@@ -30,5 +30,7 @@ int main(int argc, char **argv)
 	reactor_of(mode, &r);
 	if (r.more && strcmp(what, "more") == 0)
 		return r.more(mode);
-	return (strcmp(what, "contract") == 0 ? contract_main : scenario_main)(&r, mode);
+	if (strcmp(what, "contract") == 0)
+		return contract_main(&r, mode);
+	return scenario_main(&r, mode, strcmp(what, "latency") == 0);
 }

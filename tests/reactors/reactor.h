@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * reactor.h: a library's loop, and doorbell's adapter for it, as the tests here want them. Each program
- * is reactor.c with a reactor_of() of its own: PROGRAM [MODE [scenario|contract|more]].
+ * is reactor.c with a reactor_of() of its own: PROGRAM [MODE [scenario|latency|contract|more]].
  *
  * A loop is made, run and closed by one thread.
  */
@@ -66,8 +66,8 @@ void *reactor_attach(const struct reactor *r, void *loop, struct bell_queue *q, 
 	bell_token_fn fn, void *userdata);
 void reactor_detach(const struct reactor *r, void *loop, void *bell);
 
-/* Run the tests and print TAP. Return the exit status. */
-int scenario_main(const struct reactor *r, const char *mode);
+/* Run the tests and print TAP. Return the exit status. latency: of the scenario, what measures time. */
+int scenario_main(const struct reactor *r, const char *mode, bool latency);
 int contract_main(const struct reactor *r, const char *mode);
 
 #ifdef __cplusplus
