@@ -154,7 +154,7 @@ static int compare(void)
 			(double)f->ns / 1e6, (double)f->delay / 1e3 / JOBS, (uintmax_t)f->writes,
 			(uintmax_t)f->reads, (uintmax_t)f->waits, (uintmax_t)f->yields, f->sleeps);
 	}
-	printf("  The bell rang %ju times, not %ju; a result waited %.0f us on average, not %.0f.\n",
+	printf("  The bell rang %ju times, not %ju; a result waited %.0f us, not %.0f.\n",
 		(uintmax_t)best[BELL].writes, (uintmax_t)best[RIVAL].writes,
 		(double)best[BELL].delay / 1e3 / JOBS, (double)best[RIVAL].delay / 1e3 / JOBS);
 	return right;
