@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * work.h: two threads do JOBS pieces of work, and a libuv loop adds up their results, in three ways.
+ * work.h: two threads do JOBS pieces of work, and a libuv loop adds up their results, in four ways.
  */
 #ifndef SIDE_BY_SIDE_WORK_H
 #define SIDE_BY_SIDE_WORK_H
@@ -20,5 +20,6 @@ void count_calls(uint64_t writes, uint64_t reads);
 void async_per_worker(void); /* each thread has a list, a mutex and a uv_async_t */
 void thread_pool(void);	     /* uv_queue_work() */
 void bell(void);	     /* each thread notifies the number of the job */
+void bell_on_a_tick(void);   /* the same, and the loop does not watch the bell: it polls each millisecond */
 
 #endif

@@ -201,7 +201,8 @@ BELL_INLINE BELL_NONNULL(1) int bell_queue_notify(struct bell_queue *q, uint32_t
 /**
  * bell_queue_notify_many(): the same for n tokens, in their order, with at most one write(2) in all.
  * n: 0 .. INT_MAX; a token may stand there twice. Returns how many were newly queued; -EINVAL if any
- * token is not below capacity or n is too large (nothing is then notified); else -ESHUTDOWN: closed.
+ * token is not below capacity or n is too large (nothing is then notified); else -ESHUTDOWN: closed. With
+ * n 0, tokens may be NULL: that asks whether it is closed, and is any thread's whatever the producers.
  * Any thread, or the single producer, as above; lock-free; signal-safe as above; errno is preserved.
  */
 BELL_PUBLIC BELL_NONNULL(1) int bell_queue_notify_many(

@@ -162,17 +162,23 @@ static void bell_ready(struct uring_loop *loop, const struct io_uring_cqe *cqe)
 		demo_fail(loop->server->failure, "cannot watch the bell: %s.", strerror((int)-r));
 }
 
-/* Submit, wait for one CQE, handle all there are; once the server is over, ops only come back. */
+/* Submit, wait for one CQE, handle those that are there; once the server is over, ops only come back.
+ * What comes meanwhile waits for the next turn: a bell whose budget was used up completes at once, and
+ * would keep what is asked for here from being submitted. */
 static int turn(struct uring_loop *loop)
 {
 	int r = io_uring_submit_and_wait(&loop->ring, 1);
 	struct io_uring_cqe *cqe;
+	unsigned n;
 
 	if (r < 0 && r != -EINTR && r != -EBUSY) /* EBUSY: make room for CQEs first */
 		return r;
-	while (io_uring_peek_cqe(&loop->ring, &cqe) == 0) {
-		struct op *op = io_uring_cqe_get_data(cqe);
+	for (n = io_uring_cq_ready(&loop->ring); n > 0; n--) {
+		struct op *op;
 
+		if (io_uring_peek_cqe(&loop->ring, &cqe) != 0)
+			break;
+		op = io_uring_cqe_get_data(cqe);
 		if (io_uring_cqe_get_data(cqe) == &loop->bell) {
 			bell_ready(loop, cqe);
 		} else if (op) {

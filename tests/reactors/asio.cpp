@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * asio.cpp [scenario|contract|more]: the scenario, the contract, and what only C++ can do, in Boost.Asio
- * or, built with ASIO_STANDALONE, in Asio.
+ * asio.cpp: Boost.Asio or, built with ASIO_STANDALONE, Asio; and what only C++ can do.
  */
 #ifdef ASIO_STANDALONE
 #include <asio.hpp>
@@ -11,8 +10,7 @@
 
 #include <array>
 #include <chrono>
-#include <cstdlib>
-#include <cstring>
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -22,7 +20,7 @@
 
 #include <check.h>
 
-#include "contract.h"
+#include "reactor.h"
 
 extern "C" {
 #include "runner.h"
@@ -35,14 +33,14 @@ using doorbell::bell_asio;
 using doorbell::error_code;
 
 struct watch {
-	watch(io::io_context &context, int number, scenario_fn fn, void *data)
+	watch(io::io_context &context, int number, reactor_fn fn, void *data)
 	    : descriptor(context, ::dup(number)), fd(number), ready(fn), userdata(data)
 	{
 	}
 
 	io::posix::stream_descriptor descriptor;
 	int fd;
-	scenario_fn ready;
+	reactor_fn ready;
 	void *userdata;
 };
 
@@ -70,9 +68,9 @@ struct loop {
 	std::array<std::shared_ptr<watch>, 16> watches;
 	io::steady_timer timer{context};
 	std::chrono::milliseconds every{0};
-	scenario_fn tick = nullptr;
+	reactor_fn tick = nullptr;
 	void *userdata = nullptr;
-	bell own{};
+	reactor_fn busy = nullptr;
 };
 
 void start_timer(loop *l)
@@ -86,6 +84,14 @@ void start_timer(loop *l)
 	});
 }
 
+void be_busy(loop *l, void *userdata)
+{
+	if (!l->busy)
+		return;
+	io::post(l->context, [l, userdata] { be_busy(l, userdata); });
+	l->busy(userdata);
+}
+
 loop *loop_of(void *userdata)
 {
 	return static_cast<loop *>(userdata);
@@ -96,7 +102,7 @@ bell *bell_of(void *userdata)
 	return static_cast<bell *>(userdata);
 }
 
-int detach(void *userdata)
+int detach(void *, void *userdata)
 {
 	auto b = bell_of(userdata);
 
@@ -108,7 +114,7 @@ int detach(void *userdata)
 	return 0;
 }
 
-int attach(void *userdata, void *where, bell_queue *q, size_t budget, bell_token_fn fn, void *data)
+int attach(void *where, void *userdata, bell_queue *q, size_t budget, bell_token_fn fn, void *data)
 {
 	auto b = bell_of(userdata);
 	auto asio = std::make_unique<bell_asio>(loop_of(where)->context);
@@ -125,63 +131,11 @@ int attach(void *userdata, void *where, bell_queue *q, size_t budget, bell_token
 		auto end = b->on_end;
 		auto to = b->userdata;
 
-		detach(b);
+		detach(nullptr, b);
 		if (end)
 			end(to, why);
 	});
 	return 0;
-}
-
-reactor make_reactor()
-{
-	reactor r{};
-
-	r.name = "asio";
-	r.open = []() -> void * { return new loop; };
-	r.close = [](void *l) {
-		loop_of(l)->context.restart();
-		loop_of(l)->context.poll(); /* what was cancelled */
-		delete loop_of(l);
-	};
-	r.run = [](void *l) {
-		loop_of(l)->context.restart();
-		loop_of(l)->context.run();
-	};
-	r.stop = [](void *l) { loop_of(l)->context.stop(); };
-	r.watch = [](void *l, int fd, scenario_fn ready, void *userdata) {
-		for (auto &w : loop_of(l)->watches) {
-			if (w)
-				continue;
-			w = std::make_shared<watch>(loop_of(l)->context, fd, ready, userdata);
-			wait(w);
-			return 0;
-		}
-		return -ENOSPC;
-	};
-	r.unwatch = [](void *l, int fd) {
-		for (auto &w : loop_of(l)->watches) {
-			if (w && w->fd == fd) {
-				w->descriptor.close();
-				w.reset();
-			}
-		}
-	};
-	r.timer = [](void *where, unsigned ms, scenario_fn tick, void *userdata) {
-		auto l = loop_of(where);
-
-		l->timer.cancel();
-		l->every = std::chrono::milliseconds(ms);
-		l->tick = tick;
-		l->userdata = userdata;
-		if (ms)
-			start_timer(l);
-		return 0;
-	};
-	r.attach = [](void *l, bell_queue *q, size_t budget, bell_token_fn fn, void *userdata) {
-		return attach(&loop_of(l)->own, l, q, budget, fn, userdata);
-	};
-	r.detach = [](void *l) { return detach(&loop_of(l)->own); };
-	return r;
 }
 
 bell_queue *queue_of(uint32_t capacity, uint32_t n)
@@ -263,8 +217,7 @@ START_TEST(four_threads_run_one_context_and_a_strand_keeps_handlers_apart)
 {
 	constexpr uint32_t tokens = 256, notifies = 200000;
 	io::io_context context;
-	doorbell::basic_bell_asio<io::strand<io::io_context::executor_type>> bell(
-		io::make_strand(context));
+	bell_asio bell(io::make_strand(context));
 	bell_queue *q = queue_of(tokens, 0);
 	std::array<std::thread, 4> threads;
 	uint32_t inside = 0, errors = 0;
@@ -294,10 +247,10 @@ START_TEST(four_threads_run_one_context_and_a_strand_keeps_handlers_apart)
 }
 END_TEST
 
-int run_more()
+int run_more(const char *mode)
 {
-	Suite *s = suite_create("asio");
-	TCase *tc = runner_case(s, "asio", 60);
+	Suite *s = suite_create(mode);
+	TCase *tc = runner_case(s, mode, 60);
 
 	tcase_add_test(tc, an_attach_that_fails_throws);
 	tcase_add_test(tc, what_a_handler_throws_comes_out_of_run_and_nothing_is_lost);
@@ -308,21 +261,58 @@ int run_more()
 
 } // namespace
 
-int main(int argc, char **argv)
+void reactor_of(const char *, reactor *ret)
 {
-	const char *what = argc > 1 ? argv[1] : "scenario";
-	const reactor r = make_reactor();
-	contract c{};
+	reactor &r = *ret;
 
-	if (std::strcmp(what, "scenario") == 0)
-		return scenario_main(&r);
-	if (std::strcmp(what, "more") == 0)
-		return run_more();
-	c.reactor = &r;
-	c.size = sizeof(bell);
-	c.attach = attach;
-	c.detach = detach;
-	c.set_end = [](void *b, void (*end)(void *, int)) { bell_of(b)->on_end = end; };
-	c.let_go = std::free;
-	return contract_main(&c);
+	r.open = []() -> void * { return new loop; };
+	r.close = [](void *l) {
+		loop_of(l)->context.restart();
+		loop_of(l)->context.poll(); /* what was cancelled */
+		delete loop_of(l);
+	};
+	r.run = [](void *l) {
+		loop_of(l)->context.restart();
+		loop_of(l)->context.run();
+	};
+	r.stop = [](void *l) { loop_of(l)->context.stop(); };
+	r.watch = [](void *l, int fd, reactor_fn ready, void *userdata) {
+		for (auto &w : loop_of(l)->watches) {
+			if (w)
+				continue;
+			w = std::make_shared<watch>(loop_of(l)->context, fd, ready, userdata);
+			wait(w);
+			return 0;
+		}
+		return -ENOSPC;
+	};
+	r.unwatch = [](void *l, int fd) {
+		for (auto &w : loop_of(l)->watches) {
+			if (w && w->fd == fd) {
+				w->descriptor.close();
+				w.reset();
+			}
+		}
+	};
+	r.timer = [](void *where, unsigned ms, reactor_fn tick, void *userdata) {
+		auto l = loop_of(where);
+
+		l->timer.cancel();
+		l->every = std::chrono::milliseconds(ms);
+		l->tick = tick;
+		l->userdata = userdata;
+		if (ms)
+			start_timer(l);
+		return 0;
+	};
+	r.size = sizeof(bell);
+	r.attach = attach;
+	r.detach = detach;
+	r.on_end = offsetof(bell, on_end);
+	r.busy = [](void *l, reactor_fn fn, void *userdata) {
+		loop_of(l)->busy = fn;
+		be_busy(loop_of(l), userdata);
+		return 0;
+	};
+	r.more = run_more;
 }

@@ -25,11 +25,13 @@ class Crowd:
         self.numbers, self.seen = [0] * TOKENS, [0] * TOKENS
         self.queued, self.delivered = [[] for _ in range(PRODUCERS)], [[] for _ in range(PRODUCERS)]
         self.answers, self.ticks, self.finished = [], 0, 0
+        self.tokens, self.asked, self.longest = 0, {}, 0  # handed out; then, when a socket became readable
         self.bell = Bell(LIBRARY, TOKENS, BUDGET, self.on_token)
         if not attached:
             self.bell.loop.remove_reader(self.bell.fd)
 
     def on_token(self, token):
+        self.tokens += 1
         self.seen[token] = self.numbers[token]
         self.delivered[token // OWN].append(token)
 
@@ -50,11 +52,13 @@ class Crowd:
             self.ticks += 1
 
     def echo(self, end):
+        self.longest = max(self.longest, self.tokens - self.asked[end])
         end.send(end.recv(64))
 
-    async def ask(self, end):
+    async def ask(self, server, end):
         while True:
             start = time.perf_counter()
+            self.asked[server] = self.tokens
             end.send(b"12345678")
             await self.bell.loop.sock_recv(end, 64)
             self.answers.append(time.perf_counter() - start)
@@ -65,7 +69,7 @@ class Crowd:
         for server, client in pairs:
             client.setblocking(False)
             loop.add_reader(server, self.echo, server)
-        tasks = [asyncio.create_task(t) for t in [self.tick()] + [self.ask(client) for _, client in pairs]]
+        tasks = [asyncio.create_task(t) for t in [self.tick()] + [self.ask(*pair) for pair in pairs]]
         threads = [threading.Thread(target=self.produce, args=[p]) for p in range(PRODUCERS)]
         for thread in threads:
             thread.start()
@@ -97,6 +101,8 @@ async def a_million_notifies_lose_nothing_and_keep_their_order():
     await crowd.run()
     check(crowd.seen == crowd.numbers, "a last notify was lost")
     check(crowd.queued == crowd.delivered, "what was queued did not come once each, in order")
+    # In a turn: a batch, then what it resumed, which may ask; then in the next a batch before the socket.
+    check(crowd.longest <= 2 * BUDGET, "a readable socket waited for %d tokens" % crowd.longest)
     check(crowd.ticks >= 10 and len(crowd.answers) > 100, "the timer or the sockets starved")
 
 

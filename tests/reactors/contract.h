@@ -1,38 +1,40 @@
 /* SPDX-License-Identifier: MIT
  *
- * contract.h: what all adapters promise alike, beyond the scenario: bad arguments, detach and free from
- * within fn, the end of a queue, the end of a loop, and the variant that arms just before blocking.
+ * contract.h: what the files of the contract share. All of it asserts.
  */
 #ifndef REACTORS_CONTRACT_H
 #define REACTORS_CONTRACT_H
 
-#include "scenario.h"
+#include "reactor.h"
+#include "runner.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+enum { ROOM = 64 };
 
-/* An adapter. A bell is its struct, whose first member is the queue, NULL when not attached. */
-struct contract {
-	const struct reactor *reactor; /* for its loop */
-	size_t size;		       /* of the struct */
-	int (*attach)(void *bell, void *loop, struct bell_queue *q, size_t budget, bell_token_fn fn,
-		void *userdata);
-	int (*detach)(void *bell);
-	void (*set_end)(void *bell, void (*on_end)(void *userdata, int error));
-	/* Frees a bell that was detached, now or when the library has let it go. */
-	void (*let_go)(void *bell);
-	/* What is left to do for a bell whose loop was closed; NULL: such a loop cannot be closed. */
-	void (*orphan)(void *bell);
-	bool any_mode; /* takes queues with BELL_QUEUE_EDGE and without */
-	bool unique;   /* refuses a second watch of the same queue */
-	bool prepare;  /* arms only before the loop blocks */
+/* A test's loop, its bell, and what was heard from it. */
+struct bench {
+	void *loop;
+	struct bell_queue *q;
+	void *bell;
+	uint32_t tokens[ROOM];
+	uint32_t n, wanted; /* so many tokens, then stop */
+	int ended, error;   /* calls of on_end, and what it was told */
+	uint32_t turns;
+	uint32_t producer_done; /* atomic */
 };
 
-/* Runs the tests and prints TAP. Returns the exit status. */
-int contract_main(const struct contract *contract);
+void bench_open(struct bench *b);
+void bench_close(struct bench *b);
+void bench_attach(struct bench *b, size_t budget, bell_token_fn fn);
+void bench_detach(struct bench *b);
 
-#ifdef __cplusplus
-}
-#endif
+/* A bell_token_fn for tokens and n; and that so many came, one after the other from the first. */
+void bench_record(void *userdata, uint32_t token);
+void bench_expect(const struct bench *b, uint32_t first, uint32_t n);
+void bench_expect_end(struct bench *b); /* it is told to ended and error, and stops the loop */
+
+void bench_fill(struct bell_queue *q, uint32_t first, uint32_t n); /* notifies n that are not queued */
+void bench_run_for(struct bench *b, unsigned ms);
+
+void contract_busy(TCase *tc, const struct reactor *r);
+
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -61,21 +62,32 @@ static void *produce(void *userdata)
 	return NULL;
 }
 
+/* Negative: it was served before the client had come to look. */
+static void note_wait(struct crowd *c, uint32_t tokens)
+{
+	if ((int32_t)tokens > (int32_t)c->longest)
+		c->longest = tokens;
+}
+
 static void ask_and_wait(struct crowd *c)
 {
+	uint32_t readable[CROWD_SOCKETS]; /* c->handed_out when it was so for sure */
 	int64_t sent[CROWD_SOCKETS], answer;
+	ssize_t n;
 	int i;
 
 	for (i = 0; i < CROWD_SOCKETS; i++) {
 		sent[i] = runner_now();
-		if (send(c->clients[i], &sent[i], sizeof(sent[i]), 0) != sizeof(sent[i]))
+		if (send(c->sockets[i].client, &sent[i], sizeof(sent[i]), 0) != sizeof(sent[i]))
 			bell_fetch_add_relaxed(&c->errors, 1);
+		readable[i] = bell_load_acquire(&c->handed_out);
 	}
 	for (i = 0; i < CROWD_SOCKETS; i++) {
-		if (recv(c->clients[i], &answer, sizeof(answer), MSG_WAITALL) != sizeof(answer) ||
-			answer != sent[i])
+		n = recv(c->sockets[i].client, &answer, sizeof(answer), MSG_WAITALL);
+		if (n != sizeof(answer) || answer != sent[i])
 			bell_fetch_add_relaxed(&c->errors, 1);
 		c->answers[c->n_answers++] = runner_now() - sent[i];
+		note_wait(c, bell_load_acquire(&c->sockets[i].served) - readable[i]);
 	}
 }
 
@@ -95,12 +107,13 @@ static void *ask(void *userdata)
 
 static void answer(void *userdata)
 {
-	const int *fd = userdata;
+	struct crowd_socket *s = userdata;
 	char bytes[64];
-	ssize_t n = recv(*fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+	ssize_t n = recv(s->server, bytes, sizeof(bytes), MSG_DONTWAIT);
 
+	bell_store_release(&s->served, s->crowd->handed_out);
 	if (n > 0)
-		(void)!send(*fd, bytes, (size_t)n, 0);
+		(void)!send(s->server, bytes, (size_t)n, 0);
 }
 
 static void on_token(void *userdata, uint32_t token)
@@ -110,6 +123,7 @@ static void on_token(void *userdata, uint32_t token)
 	struct crowd_log *log;
 	uint32_t i;
 
+	bell_store_release(&c->handed_out, c->handed_out + 1);
 	for (i = 0; i < CROWD_PRODUCERS; i++)
 		c->seen[i][token] = bell_load_relaxed(&c->numbers[i][token]);
 	if (owner >= CROWD_PRODUCERS) {
@@ -149,12 +163,11 @@ static void start(struct crowd *c)
 	ck_assert_ptr_nonnull(c->loop);
 	for (i = 0; i < CROWD_SOCKETS; i++) {
 		ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-		c->servers[i] = ends[0];
-		c->clients[i] = ends[1];
-		ck_assert_int_eq(r->watch(c->loop, ends[0], answer, &c->servers[i]), 0);
+		c->sockets[i] = (struct crowd_socket){c, ends[0], ends[1], 0};
+		ck_assert_int_eq(r->watch(c->loop, ends[0], answer, &c->sockets[i]), 0);
 	}
 	if (c->attached)
-		ck_assert_int_eq(r->attach(c->loop, c->q, CROWD_BUDGET, on_token, c), 0);
+		c->bell = reactor_attach(r, c->loop, c->q, CROWD_BUDGET, on_token, c);
 	ck_assert_int_eq(r->timer(c->loop, 1, tick, c), 0);
 	for (i = 0; i <= CROWD_PRODUCERS; i++)
 		ck_assert_int_eq(pthread_create(&c->threads[i], NULL,
@@ -170,12 +183,12 @@ static void finish(struct crowd *c)
 	for (i = 0; i <= CROWD_PRODUCERS; i++)
 		ck_assert_int_eq(pthread_join(c->threads[i], NULL), 0);
 	if (c->attached)
-		ck_assert_int_eq(r->detach(c->loop), 0);
+		reactor_detach(r, c->loop, c->bell);
 	ck_assert_int_eq(r->timer(c->loop, 0, NULL, NULL), 0);
 	for (i = 0; i < CROWD_SOCKETS; i++) {
-		r->unwatch(c->loop, c->servers[i]);
-		close(c->servers[i]);
-		close(c->clients[i]);
+		r->unwatch(c->loop, c->sockets[i].server);
+		close(c->sockets[i].server);
+		close(c->sockets[i].client);
 	}
 	r->close(c->loop);
 	ck_assert_uint_eq(c->errors, 0);
@@ -239,6 +252,9 @@ void crowd_check(const struct crowd *c)
 	ck_assert_uint_le(stats.rings, stats.arms + 1);
 	ck_assert_uint_ge(c->ticks, CROWD_TICKS);
 	ck_assert_uint_gt(c->n_answers, 0);
+	printf("# a readable socket waited for %u tokens at most\n", c->longest);
+	if (!c->reactor->unordered)
+		ck_assert_uint_le(c->longest, CROWD_WAIT);
 }
 
 static int compare(const void *a, const void *b)

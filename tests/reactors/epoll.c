@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * epoll.c: the scenario in a bare epoll loop; with the argument "edge", edge-triggered.
+ * epoll.c [level|edge]: a bare epoll loop.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -10,13 +10,13 @@
 
 #include <doorbell/adapt/epoll.h>
 
-#include "scenario.h"
+#include "reactor.h"
 
 enum { WATCHES = 16 };
 
 struct watch {
 	int fd; /* -1: free */
-	scenario_fn ready;
+	reactor_fn ready;
 	void *userdata;
 };
 
@@ -86,7 +86,7 @@ static void loop_stop(void *loop)
 	l->stop = true;
 }
 
-static int add(struct loop *l, struct watch *w, int fd, scenario_fn ready, void *userdata)
+static int add(struct loop *l, struct watch *w, int fd, reactor_fn ready, void *userdata)
 {
 	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = w};
 
@@ -94,7 +94,7 @@ static int add(struct loop *l, struct watch *w, int fd, scenario_fn ready, void 
 	return epoll_ctl(l->epfd, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
 }
 
-static int loop_watch(void *loop, int fd, scenario_fn ready, void *userdata)
+static int loop_watch(void *loop, int fd, reactor_fn ready, void *userdata)
 {
 	struct loop *l = loop;
 	int i;
@@ -118,7 +118,7 @@ static void loop_unwatch(void *loop, int fd)
 	}
 }
 
-static int loop_timer(void *loop, unsigned ms, scenario_fn tick, void *userdata)
+static int loop_timer(void *loop, unsigned ms, reactor_fn tick, void *userdata)
 {
 	const struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
 	const struct itimerspec every = {.it_interval = t, .it_value = t};
@@ -135,27 +135,27 @@ static int loop_timer(void *loop, unsigned ms, scenario_fn tick, void *userdata)
 	return add(l, &l->timer, l->timer.fd, tick, userdata);
 }
 
-static int loop_attach(
-	void *loop, struct bell_queue *q, size_t budget, bell_token_fn fn, void *userdata)
+static int attach(void *loop, void *bell, struct bell_queue *q, size_t budget, bell_token_fn fn,
+	void *userdata)
 {
 	struct loop *l = loop;
 
+	(void)bell;
 	return bell_epoll_attach(&l->bell, l->epfd, q, budget, fn, userdata);
 }
 
-static int loop_detach(void *loop)
+static int detach(void *loop, void *bell)
 {
 	struct loop *l = loop;
 
+	(void)bell;
 	return bell_epoll_detach(&l->bell);
 }
 
-int main(int argc, char **argv)
+void reactor_of(const char *mode, struct reactor *ret)
 {
-	const bool edge = argc > 1 && strcmp(argv[1], "edge") == 0;
-	const struct reactor epoll = {
-		.name = edge ? "epoll edge" : "epoll",
-		.flags = edge ? BELL_QUEUE_EDGE : 0,
+	*ret = (struct reactor){
+		.flags = strcmp(mode, "edge") == 0 ? BELL_QUEUE_EDGE : 0,
 		.open = loop_open,
 		.close = loop_close,
 		.run = loop_run,
@@ -163,9 +163,7 @@ int main(int argc, char **argv)
 		.watch = loop_watch,
 		.unwatch = loop_unwatch,
 		.timer = loop_timer,
-		.attach = loop_attach,
-		.detach = loop_detach,
+		.attach = attach,
+		.detach = detach,
 	};
-
-	return scenario_main(&epoll);
 }

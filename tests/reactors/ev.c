@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * ev.c [prepare] [contract]: the scenario, or the contract, in libev.
+ * ev.c [plain|prepare]: libev.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -8,23 +8,25 @@
 
 #include <doorbell/adapt/ev.h>
 
-#include "contract.h"
+#include "reactor.h"
 
 enum { WATCHES = 16 };
 
 struct watch {
 	ev_io io;
 	int fd; /* -1: free */
-	scenario_fn ready;
+	reactor_fn ready;
 	void *userdata;
 };
 
 struct loop {
 	struct ev_loop *ev;
 	struct watch watches[WATCHES];
-	struct bell_ev bell;
 	ev_timer timer;
-	scenario_fn tick;
+	ev_idle idle;
+	reactor_fn busy;
+	void *busy_userdata;
+	reactor_fn tick;
 	void *userdata;
 };
 
@@ -74,7 +76,7 @@ static void ready(struct ev_loop *loop, ev_io *io, int events)
 	w->ready(w->userdata);
 }
 
-static int loop_watch(void *loop, int fd, scenario_fn fn, void *userdata)
+static int loop_watch(void *loop, int fd, reactor_fn fn, void *userdata)
 {
 	struct loop *l = loop;
 	struct watch *w = l->watches;
@@ -112,7 +114,7 @@ static void tick(struct ev_loop *loop, ev_timer *timer, int events)
 	l->tick(l->userdata);
 }
 
-static int loop_timer(void *loop, unsigned ms, scenario_fn fn, void *userdata)
+static int loop_timer(void *loop, unsigned ms, reactor_fn fn, void *userdata)
 {
 	struct loop *l = loop;
 
@@ -129,7 +131,32 @@ static int loop_timer(void *loop, unsigned ms, scenario_fn fn, void *userdata)
 	return 0;
 }
 
-static int adapter_attach(void *bell, void *loop, struct bell_queue *q, size_t budget,
+static void be_busy(struct ev_loop *loop, ev_idle *idle, int events)
+{
+	struct loop *l = idle->data;
+
+	(void)loop;
+	(void)events;
+	l->busy(l->busy_userdata);
+}
+
+static int loop_busy(void *loop, reactor_fn fn, void *userdata)
+{
+	struct loop *l = loop;
+
+	if (!fn) {
+		ev_idle_stop(l->ev, &l->idle);
+		return 0;
+	}
+	l->busy = fn;
+	l->busy_userdata = userdata;
+	ev_idle_init(&l->idle, be_busy);
+	l->idle.data = l;
+	ev_idle_start(l->ev, &l->idle);
+	return 0;
+}
+
+static int attach(void *loop, void *bell, struct bell_queue *q, size_t budget,
 	bell_token_fn fn, void *userdata)
 {
 	struct loop *l = loop;
@@ -139,44 +166,16 @@ static int adapter_attach(void *bell, void *loop, struct bell_queue *q, size_t b
 	return bell_ev_attach(bell, l->ev, q, budget, fn, userdata);
 }
 
-static int adapter_detach(void *bell)
+static int detach(void *loop, void *bell)
 {
+	(void)loop;
 	return bell_ev_detach(bell);
 }
 
-static void set_end(void *bell, void (*on_end)(void *userdata, int error))
+void reactor_of(const char *mode, struct reactor *ret)
 {
-	struct bell_ev *b = bell;
-
-	b->on_end = on_end;
-}
-
-static void orphan(void *bell)
-{
-	struct bell_ev *b = bell;
-
-	bell_queue_unref(b->queue);
-}
-
-static int loop_attach(
-	void *loop, struct bell_queue *q, size_t budget, bell_token_fn fn, void *userdata)
-{
-	struct loop *l = loop;
-
-	return adapter_attach(&l->bell, loop, q, budget, fn, userdata);
-}
-
-static int loop_detach(void *loop)
-{
-	struct loop *l = loop;
-
-	return bell_ev_detach(&l->bell);
-}
-
-int main(int argc, char **argv)
-{
-	const struct reactor reactor = {
-		.name = argc > 1 ? argv[1] : "plain",
+	prepare = strcmp(mode, "prepare") == 0;
+	*ret = (struct reactor){
 		.open = loop_open,
 		.close = loop_close,
 		.run = loop_run,
@@ -184,19 +183,12 @@ int main(int argc, char **argv)
 		.watch = loop_watch,
 		.unwatch = loop_unwatch,
 		.timer = loop_timer,
-		.attach = loop_attach,
-		.detach = loop_detach,
-	};
-	struct contract contract = {
-		.reactor = &reactor,
 		.size = sizeof(struct bell_ev),
-		.attach = adapter_attach,
-		.detach = adapter_detach,
-		.set_end = set_end,
-		.let_go = free,
-		.orphan = orphan,
+		.attach = attach,
+		.detach = detach,
+		.on_end = offsetof(struct bell_ev, on_end),
+		.busy = loop_busy,
+		.orphan = ORPHAN_UNREF,
+		.prepare = prepare,
 	};
-
-	prepare = contract.prepare = argc > 1 && strcmp(argv[1], "prepare") == 0;
-	return argc > 2 ? contract_main(&contract) : scenario_main(&reactor);
 }

@@ -1,27 +1,26 @@
 /* SPDX-License-Identifier: MIT
  *
- * event.c [edge] [contract]: the scenario, or the contract, in libevent.
+ * event.c [level|edge]: libevent.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include <doorbell/adapt/event.h>
 
-#include "contract.h"
+#include "reactor.h"
 
 enum { WATCHES = 16 };
 
 struct watch {
 	struct event *event;
 	int fd;
-	scenario_fn ready;
+	reactor_fn ready;
 	void *userdata;
 };
 
 struct loop {
 	struct event_base *base;
-	struct watch watches[WATCHES], timer;
-	struct bell_event bell;
+	struct watch watches[WATCHES], timer, idle;
 };
 
 static void *loop_open(void)
@@ -64,7 +63,7 @@ static void ready(evutil_socket_t fd, short what, void *userdata)
 	w->ready(w->userdata);
 }
 
-static int loop_watch(void *loop, int fd, scenario_fn fn, void *userdata)
+static int loop_watch(void *loop, int fd, reactor_fn fn, void *userdata)
 {
 	struct loop *l = loop;
 	struct watch *w = l->watches;
@@ -91,7 +90,7 @@ static void loop_unwatch(void *loop, int fd)
 	}
 }
 
-static int loop_timer(void *loop, unsigned ms, scenario_fn fn, void *userdata)
+static int loop_timer(void *loop, unsigned ms, reactor_fn fn, void *userdata)
 {
 	const struct timeval every = {ms / 1000, ms % 1000 * 1000};
 	struct loop *l = loop;
@@ -107,7 +106,31 @@ static int loop_timer(void *loop, unsigned ms, scenario_fn fn, void *userdata)
 	return event_add(l->timer.event, &every);
 }
 
-static int adapter_attach(void *bell, void *loop, struct bell_queue *q, size_t budget,
+static const struct timeval zero;
+
+static void be_busy(evutil_socket_t fd, short what, void *loop)
+{
+	struct loop *l = loop;
+
+	event_add(l->idle.event, &zero);
+	ready(fd, what, &l->idle);
+}
+
+static int loop_busy(void *loop, reactor_fn fn, void *userdata)
+{
+	struct loop *l = loop;
+
+	if (!fn) {
+		event_free(l->idle.event);
+		return 0;
+	}
+	l->idle.ready = fn;
+	l->idle.userdata = userdata;
+	l->idle.event = event_new(l->base, -1, 0, be_busy, l);
+	return event_add(l->idle.event, &zero);
+}
+
+static int attach(void *loop, void *bell, struct bell_queue *q, size_t budget,
 	bell_token_fn fn, void *userdata)
 {
 	struct loop *l = loop;
@@ -115,46 +138,16 @@ static int adapter_attach(void *bell, void *loop, struct bell_queue *q, size_t b
 	return bell_event_attach(bell, l->base, q, budget, fn, userdata);
 }
 
-static int adapter_detach(void *bell)
+static int detach(void *loop, void *bell)
 {
+	(void)loop;
 	return bell_event_detach(bell);
 }
 
-static void set_end(void *bell, void (*on_end)(void *userdata, int error))
+void reactor_of(const char *mode, struct reactor *ret)
 {
-	struct bell_event *b = bell;
-
-	b->on_end = on_end;
-}
-
-static void orphan(void *bell)
-{
-	struct bell_event *b = bell;
-
-	bell_queue_unref(b->queue);
-}
-
-static int loop_attach(
-	void *loop, struct bell_queue *q, size_t budget, bell_token_fn fn, void *userdata)
-{
-	struct loop *l = loop;
-
-	return adapter_attach(&l->bell, loop, q, budget, fn, userdata);
-}
-
-static int loop_detach(void *loop)
-{
-	struct loop *l = loop;
-
-	return bell_event_detach(&l->bell);
-}
-
-int main(int argc, char **argv)
-{
-	const bool edge = argc > 1 && strcmp(argv[1], "edge") == 0;
-	const struct reactor reactor = {
-		.name = edge ? "edge" : "level",
-		.flags = edge ? BELL_QUEUE_EDGE : 0,
+	*ret = (struct reactor){
+		.flags = strcmp(mode, "edge") == 0 ? BELL_QUEUE_EDGE : 0,
 		.open = loop_open,
 		.close = loop_close,
 		.run = loop_run,
@@ -162,19 +155,12 @@ int main(int argc, char **argv)
 		.watch = loop_watch,
 		.unwatch = loop_unwatch,
 		.timer = loop_timer,
-		.attach = loop_attach,
-		.detach = loop_detach,
-	};
-	const struct contract contract = {
-		.reactor = &reactor,
 		.size = sizeof(struct bell_event),
-		.attach = adapter_attach,
-		.detach = adapter_detach,
-		.set_end = set_end,
-		.let_go = free,
-		.orphan = orphan,
+		.attach = attach,
+		.detach = detach,
+		.on_end = offsetof(struct bell_event, on_end),
+		.busy = loop_busy,
+		.orphan = ORPHAN_UNREF,
 		.any_mode = true,
 	};
-
-	return argc > 2 ? contract_main(&contract) : scenario_main(&reactor);
 }

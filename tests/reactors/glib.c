@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * glib.c [prepare] [contract]: the scenario, or the contract, in a GMainContext.
+ * glib.c [plain|prepare]: a GMainContext.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,14 +9,14 @@
 
 #include <doorbell/adapt/glib.h>
 
-#include "contract.h"
+#include "reactor.h"
 
 enum { WATCHES = 16 };
 
 struct watch {
 	GSource *source;
 	int fd;
-	scenario_fn ready;
+	reactor_fn ready;
 	void *userdata;
 };
 
@@ -24,9 +24,10 @@ struct loop {
 	GMainContext *context;
 	GMainLoop *main;
 	struct watch watches[WATCHES];
-	struct bell_glib bell;
-	GSource *timer;
-	scenario_fn tick;
+	GSource *timer, *idle;
+	reactor_fn busy;
+	void *busy_userdata;
+	reactor_fn tick;
 	void *userdata;
 };
 
@@ -76,7 +77,7 @@ static gboolean ready(gint fd, GIOCondition condition, gpointer userdata)
 	return G_SOURCE_CONTINUE;
 }
 
-static int loop_watch(void *loop, int fd, scenario_fn fn, void *userdata)
+static int loop_watch(void *loop, int fd, reactor_fn fn, void *userdata)
 {
 	struct loop *l = loop;
 	struct watch *w = l->watches;
@@ -119,7 +120,7 @@ static gboolean tick(gpointer userdata)
 	return G_SOURCE_CONTINUE;
 }
 
-static int loop_timer(void *loop, unsigned ms, scenario_fn fn, void *userdata)
+static int loop_timer(void *loop, unsigned ms, reactor_fn fn, void *userdata)
 {
 	struct loop *l = loop;
 
@@ -134,7 +135,31 @@ static int loop_timer(void *loop, unsigned ms, scenario_fn fn, void *userdata)
 	return 0;
 }
 
-static int adapter_attach(void *bell, void *loop, struct bell_queue *q, size_t budget,
+static gboolean be_busy(gpointer userdata)
+{
+	struct loop *l = userdata;
+
+	l->busy(l->busy_userdata);
+	return G_SOURCE_CONTINUE;
+}
+
+static int loop_busy(void *loop, reactor_fn fn, void *userdata)
+{
+	struct loop *l = loop;
+
+	if (!fn) {
+		end(&l->idle);
+		return 0;
+	}
+	l->busy = fn;
+	l->busy_userdata = userdata;
+	l->idle = g_idle_source_new();
+	g_source_set_callback(l->idle, be_busy, l, NULL);
+	g_source_attach(l->idle, l->context);
+	return 0;
+}
+
+static int attach(void *loop, void *bell, struct bell_queue *q, size_t budget,
 	bell_token_fn fn, void *userdata)
 {
 	struct loop *l = loop;
@@ -144,42 +169,16 @@ static int adapter_attach(void *bell, void *loop, struct bell_queue *q, size_t b
 	return bell_glib_attach(bell, l->context, q, budget, fn, userdata);
 }
 
-static int adapter_detach(void *bell)
+static int detach(void *loop, void *bell)
 {
+	(void)loop;
 	return bell_glib_detach(bell);
 }
 
-static void set_end(void *bell, void (*on_end)(void *userdata, int error))
+void reactor_of(const char *mode, struct reactor *ret)
 {
-	struct bell_glib *b = bell;
-
-	b->on_end = on_end;
-}
-
-static void orphan(void *bell)
-{
-	bell_glib_detach(bell);
-}
-
-static int loop_attach(
-	void *loop, struct bell_queue *q, size_t budget, bell_token_fn fn, void *userdata)
-{
-	struct loop *l = loop;
-
-	return adapter_attach(&l->bell, loop, q, budget, fn, userdata);
-}
-
-static int loop_detach(void *loop)
-{
-	struct loop *l = loop;
-
-	return bell_glib_detach(&l->bell);
-}
-
-int main(int argc, char **argv)
-{
-	const struct reactor reactor = {
-		.name = argc > 1 ? argv[1] : "plain",
+	prepare = strcmp(mode, "prepare") == 0;
+	*ret = (struct reactor){
 		.open = loop_open,
 		.close = loop_close,
 		.run = loop_run,
@@ -187,19 +186,12 @@ int main(int argc, char **argv)
 		.watch = loop_watch,
 		.unwatch = loop_unwatch,
 		.timer = loop_timer,
-		.attach = loop_attach,
-		.detach = loop_detach,
-	};
-	struct contract contract = {
-		.reactor = &reactor,
 		.size = sizeof(struct bell_glib),
-		.attach = adapter_attach,
-		.detach = adapter_detach,
-		.set_end = set_end,
-		.let_go = free,
-		.orphan = orphan,
+		.attach = attach,
+		.detach = detach,
+		.on_end = offsetof(struct bell_glib, on_end),
+		.busy = loop_busy,
+		.orphan = ORPHAN_DETACH,
+		.prepare = prepare,
 	};
-
-	prepare = contract.prepare = argc > 1 && strcmp(argv[1], "prepare") == 0;
-	return argc > 2 ? contract_main(&contract) : scenario_main(&reactor);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * poll.c [poll|select]: the scenario in a loop around poll(2) or select(2), which needs no adapter: only
+ * poll.c [poll|select]: a loop around poll(2) or select(2), which needs no adapter: only
  * the three calls. Both are level-triggered.
  */
 #include <errno.h>
@@ -11,14 +11,14 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "scenario.h"
+#include "reactor.h"
 
 /* Places: the bell, the timer, and the sockets behind them. */
 enum { BELL, TIMER, FIRST, PLACES = 16 };
 
 struct loop {
 	struct pollfd fds[PLACES]; /* fd -1: free, and poll passes it over */
-	scenario_fn ready[PLACES];
+	reactor_fn ready[PLACES];
 	void *userdata[PLACES];
 	bool stop;
 	struct bell_queue *q;
@@ -88,7 +88,7 @@ static void loop_stop(void *loop)
 	l->stop = true;
 }
 
-static int loop_watch(void *loop, int fd, scenario_fn ready, void *userdata)
+static int loop_watch(void *loop, int fd, reactor_fn ready, void *userdata)
 {
 	struct loop *l = loop;
 	int i;
@@ -114,7 +114,7 @@ static void loop_unwatch(void *loop, int fd)
 			l->fds[i].fd = -1;
 }
 
-static int loop_timer(void *loop, unsigned ms, scenario_fn tick, void *userdata)
+static int loop_timer(void *loop, unsigned ms, reactor_fn tick, void *userdata)
 {
 	const struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
 	const struct itimerspec every = {.it_interval = t, .it_value = t};
@@ -135,11 +135,12 @@ static int loop_timer(void *loop, unsigned ms, scenario_fn tick, void *userdata)
 	return 0;
 }
 
-static int loop_attach(
-	void *loop, struct bell_queue *q, size_t budget, bell_token_fn fn, void *userdata)
+static int attach(void *loop, void *bell, struct bell_queue *q, size_t budget, bell_token_fn fn,
+	void *userdata)
 {
 	struct loop *l = loop;
 
+	(void)bell;
 	l->q = bell_queue_ref(q);
 	l->fds[BELL].fd = bell_queue_fd(q);
 	l->budget = budget;
@@ -148,31 +149,28 @@ static int loop_attach(
 	return 0;
 }
 
-static int loop_detach(void *loop)
+static int detach(void *loop, void *bell)
 {
 	struct loop *l = loop;
 
+	(void)bell;
 	bell_queue_stop(l->q);
 	l->fds[BELL].fd = -1;
 	l->q = bell_queue_unref(l->q);
 	return 0;
 }
 
-int main(int argc, char **argv)
+void reactor_of(const char *mode, struct reactor *ret)
 {
-	const bool by_select = argc > 1 && strcmp(argv[1], "select") == 0;
-	const struct reactor reactor = {
-		.name = by_select ? "select" : "poll",
+	*ret = (struct reactor){
 		.open = loop_open,
 		.close = free,
-		.run = by_select ? run_select : run_poll,
+		.run = strcmp(mode, "select") == 0 ? run_select : run_poll,
 		.stop = loop_stop,
 		.watch = loop_watch,
 		.unwatch = loop_unwatch,
 		.timer = loop_timer,
-		.attach = loop_attach,
-		.detach = loop_detach,
+		.attach = attach,
+		.detach = detach,
 	};
-
-	return scenario_main(&reactor);
 }

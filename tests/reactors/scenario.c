@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * scenario.c: see scenario.h. Each test makes a loop, and leaves nothing behind: runner.h counts the
- * descriptors and threads.
+ * scenario.c: what every reactor goes through: sockets with traffic, a timer and the bell in one loop. Each
+ * test makes a loop, and leaves nothing behind: runner.h counts the descriptors and threads.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -17,6 +17,7 @@
 struct stage {
 	void *loop;
 	struct bell_queue *q;
+	void *bell;
 	uint32_t tokens, ticks;
 	uint32_t wanted; /* tokens, then stop */
 	int ends[2];
@@ -68,12 +69,12 @@ static void run_for(struct stage *s, unsigned ms)
 
 static void attach(struct stage *s, size_t budget, bell_token_fn fn)
 {
-	ck_assert_int_eq(reactor->attach(s->loop, s->q, budget, fn, s), 0);
+	s->bell = reactor_attach(reactor, s->loop, s->q, budget, fn, s);
 }
 
 static void detach(struct stage *s)
 {
-	ck_assert_int_eq(reactor->detach(s->loop), 0);
+	reactor_detach(reactor, s->loop, s->bell);
 }
 
 /* -- traffic --------------------------------------------------------------------------------- */
@@ -86,9 +87,9 @@ START_TEST(a_million_notifies_lose_nothing_and_keep_their_order)
 	crowd_free(c);
 }
 
-/* Without the bell the same threads notify the same queue, and nobody receives, which is less work: so more
- * than a slice of the scheduler's is allowed. A machine that is busy with something else is given another
- * chance. What a budget is worth in tokens, the tests below say. */
+/* A figure, with a loose bound: what decides is how many tokens a socket waits for, above and below.
+ * Without the bell the same threads notify the same queue, and nobody receives, which is less work: so more
+ * than a slice of the scheduler's is allowed. A machine that is busy otherwise is given another chance. */
 START_TEST(sockets_are_answered_nearly_as_soon_as_without_the_bell)
 {
 	const int64_t slice = HELPERS_SANITIZED ? 20000000 : 5000000;
@@ -152,11 +153,11 @@ static uint32_t longest_wait(size_t budget)
 
 	stage_open(&h.s, 128);
 	ck_assert_int_eq(reactor->watch(h.s.loop, h.s.ends[0], serve_socket, &h), 0);
-	ck_assert_int_eq(reactor->attach(h.s.loop, h.s.q, budget, notify_again, &h), 0);
+	h.s.bell = reactor_attach(reactor, h.s.loop, h.s.q, budget, notify_again, &h);
 	for (token = 0; token < 100; token++)
 		ck_assert_int_eq(bell_queue_notify(h.s.q, token), 1);
 	reactor->run(h.s.loop);
-	ck_assert_int_eq(reactor->detach(h.s.loop), 0);
+	detach(&h.s);
 	reactor->unwatch(h.s.loop, h.s.ends[0]);
 	stage_close(&h.s);
 	return h.longest;
@@ -164,7 +165,7 @@ static uint32_t longest_wait(size_t budget)
 
 START_TEST(a_socket_waits_for_a_few_batches_of_an_endless_queue)
 {
-	ck_assert_uint_le(longest_wait(BUDGET), 4 * BUDGET);
+	ck_assert_uint_le(longest_wait(BUDGET), (reactor->unordered ? 4 : 2) * BUDGET);
 }
 
 /* So the test above can fail. */
@@ -195,12 +196,12 @@ START_TEST(a_budget_of_one_delivers_all_in_order_without_another_notify)
 	stage_open(&o.s, 1000);
 	for (token = 0; token < 500; token++) /* some of them before attach */
 		ck_assert_int_eq(bell_queue_notify(o.s.q, token), 1);
-	ck_assert_int_eq(reactor->attach(o.s.loop, o.s.q, 1, expect_next, &o), 0);
+	o.s.bell = reactor_attach(reactor, o.s.loop, o.s.q, 1, expect_next, &o);
 	for (; token < 1000; token++)
 		ck_assert_int_eq(bell_queue_notify(o.s.q, token), 1);
 	reactor->run(o.s.loop);
 	ck_assert_uint_eq(o.next, 1000);
-	ck_assert_int_eq(reactor->detach(o.s.loop), 0);
+	detach(&o.s);
 	stage_close(&o.s);
 }
 
@@ -249,12 +250,12 @@ START_TEST(a_sleeping_loop_wakes_for_each_notify)
 	pthread_t thread;
 
 	stage_open(&z.s, 8);
-	ck_assert_int_eq(reactor->attach(z.s.loop, z.s.q, BUDGET, wake_up, &z), 0);
+	z.s.bell = reactor_attach(reactor, z.s.loop, z.s.q, BUDGET, wake_up, &z);
 	ck_assert_int_eq(pthread_create(&thread, NULL, wake_a_sleeper, &z), 0);
 	reactor->run(z.s.loop);
 	ck_assert_int_eq(pthread_join(thread, NULL), 0);
 	ck_assert_int_lt(z.longest, 2000000000);
-	ck_assert_int_eq(reactor->detach(z.s.loop), 0);
+	detach(&z.s);
 	stage_close(&z.s);
 }
 
@@ -273,11 +274,11 @@ static struct usage usage_now(void)
 	return (struct usage){cpu.tv_sec * INT64_C(1000000000) + cpu.tv_nsec, usage.ru_nvcsw};
 }
 
-static struct usage idle_second(struct stage *s)
+static struct usage idle_for(struct stage *s, unsigned ms)
 {
 	struct usage before = usage_now(), after;
 
-	run_for(s, 1000);
+	run_for(s, ms);
 	after = usage_now();
 	return (struct usage){after.cpu - before.cpu, after.sleeps - before.sleeps};
 }
@@ -291,17 +292,18 @@ START_TEST(an_idle_second_wakes_nobody)
 
 	stage_open(&s, 8);
 	run_for(&s, 10); /* whatever a library does once */
-	without = idle_second(&s);
+	without = idle_for(&s, 100); /* a timer, as below */
 	attach(&s, BUDGET, count_token);
 	for (token = 0; token < 8; token++)
 		ck_assert_int_eq(bell_queue_notify(s.q, token), 1);
 	reactor->run(s.loop);
 	run_for(&s, 50); /* let it fall asleep */
 	before = stats_of(s.q);
-	with = idle_second(&s);
+	with = idle_for(&s, 1000);
 	after = stats_of(s.q);
-	printf("# idle second: %lld us of CPU and %ld sleeps, without the bell %lld and %ld\n",
-		(long long)with.cpu / 1000, with.sleeps, (long long)without.cpu / 1000,
+	printf("# idle second: %lld us of CPU and %ld sleeps\n", (long long)with.cpu / 1000,
+		with.sleeps);
+	printf("# a tenth, without the bell: %lld us and %ld\n", (long long)without.cpu / 1000,
 		without.sleeps);
 	ck_assert_int_le(
 		with.sleeps, without.sleeps + 3); /* a page to read, a lock in the kernel */
@@ -331,7 +333,7 @@ START_TEST(detach_leaves_nothing_behind)
 	ck_assert_uint_eq(s.q->refs, 1);
 	for (round = 0; round < 8; round++)
 		ck_assert_int_eq(bell_queue_notify(s.q, (uint32_t)round), 1);
-	idle = idle_second(&s);
+	idle = idle_for(&s, 100);
 	ck_assert_uint_eq(s.tokens, 0);
 	ck_assert_int_lt(idle.cpu, 5000000);
 	attach(&s, 3, count_token); /* what was queued meanwhile waits for the next */
@@ -383,22 +385,25 @@ START_TEST(fn_may_detach_and_attach)
 	stage_close(&s);
 }
 
-int scenario_main(const struct reactor *r)
+int scenario_main(const struct reactor *r, const char *mode, bool latency)
 {
-	Suite *s = suite_create(r->name);
-	TCase *tc = runner_case(s, r->name, 120);
+	Suite *s = suite_create(mode);
+	TCase *tc = runner_case(s, mode, 120);
 	void *loop;
 
 	reactor = r;
 	/* Some libraries open descriptors once for the whole process. */
 	loop = r->open();
 	if (!loop) {
-		printf("1..0 # SKIP %s cannot make a loop here\n", r->name);
+		printf("1..0 # SKIP cannot make a loop (%s)\n", mode);
 		return 0;
 	}
 	r->close(loop);
+	if (latency) {
+		tcase_add_test(tc, sockets_are_answered_nearly_as_soon_as_without_the_bell);
+		return runner_run(s);
+	}
 	tcase_add_test(tc, a_million_notifies_lose_nothing_and_keep_their_order);
-	tcase_add_test(tc, sockets_are_answered_nearly_as_soon_as_without_the_bell);
 	tcase_add_test(tc, a_socket_waits_for_a_few_batches_of_an_endless_queue);
 	tcase_add_test(tc, without_a_budget_it_waits_for_the_end);
 	tcase_add_test(tc, a_budget_of_one_delivers_all_in_order_without_another_notify);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * sdevent.c [level|edge|prepare] [contract|more]: the scenario, the contract, or what only sd-event has.
+ * sdevent.c [level|edge|prepare]: sd-event, and what only it has.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 
 #include <doorbell/adapt/sdevent.h>
 
-#include "contract.h"
+#include "reactor.h"
 #include "runner.h"
 
 enum { WATCHES = 16 };
@@ -20,17 +20,18 @@ enum { WATCHES = 16 };
 struct watch {
 	sd_event_source *source;
 	int fd; /* -1: free */
-	scenario_fn ready;
+	reactor_fn ready;
 	void *userdata;
 };
 
 struct loop {
 	sd_event *event;
 	struct watch watches[WATCHES];
-	struct bell_sdevent bell;
-	sd_event_source *timer;
+	sd_event_source *timer, *idle;
+	reactor_fn busy;
+	void *busy_userdata;
 	uint64_t every; /* microseconds */
-	scenario_fn tick;
+	reactor_fn tick;
 	void *userdata;
 };
 
@@ -85,7 +86,7 @@ static int ready(sd_event_source *s, int fd, uint32_t events, void *userdata)
 	return 0;
 }
 
-static int loop_watch(void *loop, int fd, scenario_fn fn, void *userdata)
+static int loop_watch(void *loop, int fd, reactor_fn fn, void *userdata)
 {
 	struct loop *l = loop;
 	struct watch *w = l->watches;
@@ -126,7 +127,7 @@ static int tick(sd_event_source *s, uint64_t usec, void *userdata)
 	return r;
 }
 
-static int loop_timer(void *loop, unsigned ms, scenario_fn fn, void *userdata)
+static int loop_timer(void *loop, unsigned ms, reactor_fn fn, void *userdata)
 {
 	struct loop *l = loop;
 
@@ -140,7 +141,36 @@ static int loop_timer(void *loop, unsigned ms, scenario_fn fn, void *userdata)
 		l->event, &l->timer, CLOCK_MONOTONIC, l->every, 1, tick, l);
 }
 
-static int adapter_attach(void *bell, void *loop, struct bell_queue *q, size_t budget,
+static int be_busy_by_defer(sd_event_source *s, void *userdata)
+{
+	struct loop *l = userdata;
+
+	(void)s;
+	l->busy(l->busy_userdata);
+	return 0;
+}
+
+/* A defer source that is always enabled comes before all others of its priority. */
+static int loop_busy(void *loop, reactor_fn fn, void *userdata)
+{
+	struct loop *l = loop;
+	int r;
+
+	if (!fn) {
+		l->idle = sd_event_source_disable_unref(l->idle);
+		return 0;
+	}
+	l->busy = fn;
+	l->busy_userdata = userdata;
+	r = sd_event_add_defer(l->event, &l->idle, be_busy_by_defer, l);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(l->idle, SD_EVENT_ON);
+	if (r >= 0)
+		r = sd_event_source_set_priority(l->idle, SD_EVENT_PRIORITY_IDLE);
+	return r;
+}
+
+static int attach(void *loop, void *bell, struct bell_queue *q, size_t budget,
 	bell_token_fn fn, void *userdata)
 {
 	struct loop *l = loop;
@@ -150,37 +180,10 @@ static int adapter_attach(void *bell, void *loop, struct bell_queue *q, size_t b
 	return bell_sdevent_attach(bell, l->event, q, budget, fn, userdata);
 }
 
-static int adapter_detach(void *bell)
+static int detach(void *loop, void *bell)
 {
+	(void)loop;
 	return bell_sdevent_detach(bell);
-}
-
-static void set_end(void *bell, void (*on_end)(void *userdata, int error))
-{
-	struct bell_sdevent *b = bell;
-
-	b->on_end = on_end;
-}
-
-/* It keeps the loop alive, and lets it go. */
-static void orphan(void *bell)
-{
-	bell_sdevent_detach(bell);
-}
-
-static int loop_attach(
-	void *loop, struct bell_queue *q, size_t budget, bell_token_fn fn, void *userdata)
-{
-	struct loop *l = loop;
-
-	return adapter_attach(&l->bell, loop, q, budget, fn, userdata);
-}
-
-static int loop_detach(void *loop)
-{
-	struct loop *l = loop;
-
-	return bell_sdevent_detach(&l->bell);
 }
 
 /* -- what only sd-event has ------------------------------------------------------------------ */
@@ -192,7 +195,6 @@ struct more {
 	struct bell_queue *q;
 	struct bell_sdevent bell;
 	unsigned tokens, others, tokens_first;
-	int error;
 };
 
 static void count(void *userdata, uint32_t token)
@@ -213,13 +215,6 @@ static int be_busy(sd_event_source *s, int fd, uint32_t events, void *userdata)
 	return 0;
 }
 
-static void end(void *userdata, int error)
-{
-	struct more *m = userdata;
-
-	m->error = error;
-}
-
 static void more_open(struct more *m)
 {
 	struct loop l;
@@ -228,7 +223,7 @@ static void more_open(struct more *m)
 	ck_assert_int_eq(sd_event_new(&m->event), 0);
 	ck_assert_int_eq(bell_queue_new(&m->q, 8, queue_flags), 0);
 	l.event = m->event;
-	ck_assert_int_eq(adapter_attach(&m->bell, &l, m->q, 4, count, m), 0);
+	ck_assert_int_eq(attach(&l, &m->bell, m->q, 4, count, m), 0);
 }
 
 static void more_close(struct more *m)
@@ -243,7 +238,7 @@ static void run_until(struct more *m, unsigned tokens)
 {
 	int i;
 
-	for (i = 0; i < 1000 && m->tokens < tokens && m->error == 0; i++)
+	for (i = 0; i < 1000 && m->tokens < tokens; i++)
 		ck_assert_int_ge(sd_event_run(m->event, 100000), 0);
 }
 
@@ -284,24 +279,6 @@ static sd_event_source *keep_busy(struct more *m)
 	return s;
 }
 
-START_TEST(the_end_is_told_to_a_loop_that_is_never_idle)
-{
-	struct more m;
-	sd_event_source *s;
-
-	more_open(&m);
-	m.bell.on_end = end;
-	s = keep_busy(&m);
-	bell_queue_notify(m.q, 1);
-	run_until(&m, 1);
-	bell_queue_close(m.q);
-	run_until(&m, 2);
-	ck_assert_int_eq(m.error, -ESHUTDOWN);
-	ck_assert_uint_le(m.others, 20);
-	sd_event_source_unref(s);
-	more_close(&m);
-}
-
 START_TEST(tokens_come_with_the_priority_of_io)
 {
 	struct more m;
@@ -334,17 +311,16 @@ static int run_more(const char *mode)
 	TCase *tc = runner_case(s, mode, 30);
 
 	tcase_add_test(tc, a_forked_child_may_detach_and_the_parent_goes_on);
-	tcase_add_test(tc, the_end_is_told_to_a_loop_that_is_never_idle);
 	tcase_add_test(tc, tokens_come_with_the_priority_of_io);
 	return runner_run(s);
 }
 
-int main(int argc, char **argv)
+void reactor_of(const char *mode, struct reactor *ret)
 {
-	const char *mode = argc > 1 ? argv[1] : "level";
-	const struct reactor reactor = {
-		.name = mode,
-		.flags = strcmp(mode, "level") == 0 ? 0 : BELL_QUEUE_EDGE,
+	prepare = strcmp(mode, "prepare") == 0;
+	queue_flags = strcmp(mode, "level") == 0 ? 0 : BELL_QUEUE_EDGE;
+	*ret = (struct reactor){
+		.flags = queue_flags,
 		.open = loop_open,
 		.close = loop_close,
 		.run = loop_run,
@@ -352,24 +328,15 @@ int main(int argc, char **argv)
 		.watch = loop_watch,
 		.unwatch = loop_unwatch,
 		.timer = loop_timer,
-		.attach = loop_attach,
-		.detach = loop_detach,
-	};
-	struct contract contract = {
-		.reactor = &reactor,
 		.size = sizeof(struct bell_sdevent),
-		.attach = adapter_attach,
-		.detach = adapter_detach,
-		.set_end = set_end,
-		.let_go = free,
-		.orphan = orphan,
+		.attach = attach,
+		.detach = detach,
+		.on_end = offsetof(struct bell_sdevent, on_end),
+		.busy = loop_busy,
+		.orphan = ORPHAN_DETACH, /* it keeps the loop alive, and lets it go */
+		.any_mode = !prepare,
 		.unique = true,
+		.prepare = prepare,
+		.more = run_more,
 	};
-
-	prepare = contract.prepare = strcmp(mode, "prepare") == 0;
-	contract.any_mode = !prepare;
-	queue_flags = reactor.flags;
-	if (argc > 2 && strcmp(argv[2], "more") == 0)
-		return run_more(mode);
-	return argc > 2 ? contract_main(&contract) : scenario_main(&reactor);
 }

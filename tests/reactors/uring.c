@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * uring.c [multishot|oneshot|read|sqpoll|defer|tiny]: the scenario in an io_uring loop.
+ * uring.c [multishot|oneshot|read|sqpoll|defer|tiny]: an io_uring loop.
  *
  * read: without the adapter, by IORING_OP_READ of the bell and the three calls. tiny: a completion queue
  * of two, that overflows all the time. oneshot: as on a kernel that knows no multishot poll.
@@ -13,13 +13,13 @@
 #include "old_kernel.h"
 #include <doorbell/adapt/uring.h>
 
-#include "scenario.h"
+#include "reactor.h"
 
 enum { WATCHES = 16, BELLS = 256 };
 
 struct watch {
 	int fd; /* -1: free */
-	scenario_fn ready;
+	reactor_fn ready;
 	void *userdata;
 	bool pending; /* a CQE is to come */
 };
@@ -185,7 +185,7 @@ static void loop_stop(void *loop)
 	l->stop = true;
 }
 
-static int loop_watch(void *loop, int fd, scenario_fn ready, void *userdata)
+static int loop_watch(void *loop, int fd, reactor_fn ready, void *userdata)
 {
 	struct loop *l = loop;
 	struct watch *w = l->watches;
@@ -222,7 +222,7 @@ static void loop_unwatch(void *loop, int fd)
 			end_watch(l, &l->watches[i]);
 }
 
-static int loop_timer(void *loop, unsigned ms, scenario_fn tick, void *userdata)
+static int loop_timer(void *loop, unsigned ms, reactor_fn tick, void *userdata)
 {
 	struct loop *l = loop;
 
@@ -236,13 +236,14 @@ static int loop_timer(void *loop, unsigned ms, scenario_fn tick, void *userdata)
 	return 0;
 }
 
-static int loop_attach(
-	void *loop, struct bell_queue *q, size_t budget, bell_token_fn fn, void *userdata)
+static int attach(void *loop, void *bell, struct bell_queue *q, size_t budget, bell_token_fn fn,
+	void *userdata)
 {
 	struct loop *l = loop;
 	struct bell *b = l->bells;
 	int r = 0;
 
+	(void)bell;
 	while (b->used)
 		b++;
 	*b = (struct bell){.used = true};
@@ -257,11 +258,12 @@ static int loop_attach(
 	return 0;
 }
 
-static int loop_detach(void *loop)
+static int detach(void *loop, void *bell)
 {
 	struct loop *l = loop;
 	int r = 1;
 
+	(void)bell;
 	if (by_read)
 		stop_reading(l, l->bell);
 	else
@@ -270,23 +272,8 @@ static int loop_detach(void *loop)
 	return r < 0 ? r : 0;
 }
 
-int main(int argc, char **argv)
+void reactor_of(const char *mode, struct reactor *ret)
 {
-	const char *mode = argc > 1 ? argv[1] : "multishot";
-	const struct reactor reactor = {
-		.name = mode,
-		.flags = BELL_QUEUE_EDGE,
-		.open = loop_open,
-		.close = loop_close,
-		.run = loop_run,
-		.stop = loop_stop,
-		.watch = loop_watch,
-		.unwatch = loop_unwatch,
-		.timer = loop_timer,
-		.attach = loop_attach,
-		.detach = loop_detach,
-	};
-
 	by_read = strcmp(mode, "read") == 0;
 	old_kernel = strcmp(mode, "oneshot") == 0;
 	if (strcmp(mode, "tiny") == 0)
@@ -295,5 +282,17 @@ int main(int argc, char **argv)
 		setup = IORING_SETUP_SQPOLL;
 	if (strcmp(mode, "defer") == 0)
 		setup = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
-	return scenario_main(&reactor);
+	*ret = (struct reactor){
+		.flags = BELL_QUEUE_EDGE,
+		.unordered = setup == IORING_SETUP_SQPOLL, /* the kernel's thread asks for the polls */
+		.open = loop_open,
+		.close = loop_close,
+		.run = loop_run,
+		.stop = loop_stop,
+		.watch = loop_watch,
+		.unwatch = loop_unwatch,
+		.timer = loop_timer,
+		.attach = attach,
+		.detach = detach,
+	};
 }

@@ -355,6 +355,52 @@ START_TEST(without_multishot_each_ring_is_one_poll_and_none_is_for_nothing)
 	old_kernel = false;
 }
 
+struct cancelled {
+	struct bell_queue *q;
+	uint64_t n;
+	bool survived;
+};
+
+static void *be_cancelled(void *userdata)
+{
+	struct cancelled *c = userdata;
+	struct io_uring_cqe *cqe, copy;
+	struct bell_uring bell;
+	struct io_uring ring;
+
+	if (try_ring(&ring, 8, 0) < 0 || bell_uring_attach(&bell, &ring, c->q, 8, count, &c->n) < 0)
+		return NULL;
+	bell_queue_notify(c->q, 1);
+	turn_until(&ring, &c->n, 1);
+	bell_queue_notify(c->q, 2);
+	io_uring_wait_cqe(&ring, &cqe);
+	copy = *cqe;
+	io_uring_cqe_seen(&ring, cqe);
+	pthread_cancel(pthread_self());
+	bell_uring_ready(&bell, &copy);
+	c->survived = bell.oneshot != 0;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+	let_go(&bell);
+	io_uring_queue_exit(&ring);
+	return NULL;
+}
+
+/* It would leave a bell that was read, and neither rung nor armed, to whoever receives next. */
+START_TEST(without_multishot_a_thread_is_not_cancelled_at_the_bell)
+{
+	struct cancelled c = {.q = queue_of(8)};
+	pthread_t thread;
+
+	old_kernel = true;
+	ck_assert_int_eq(pthread_create(&thread, NULL, be_cancelled, &c), 0);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	old_kernel = false;
+	ck_assert(c.survived);
+	ck_assert_uint_eq(c.n, 2);
+	ck_assert_uint_eq(c.q->refs, 1);
+	bell_queue_unref(c.q);
+}
+
 int main(void)
 {
 	Suite *s = suite_create("uring deep");
@@ -382,5 +428,6 @@ int main(void)
 	tcase_add_loop_test(tc, a_fork_with_the_ring_open_leaves_the_parent_its_bell, 0, setups_n);
 	tcase_add_loop_test(
 		tc, without_multishot_each_ring_is_one_poll_and_none_is_for_nothing, 0, setups_n);
+	tcase_add_test(tc, without_multishot_a_thread_is_not_cancelled_at_the_bell);
 	return runner_run(s);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * uv.c [prepare] [contract]: the scenario, or the contract, in libuv.
+ * uv.c [plain|prepare]: libuv.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 
 #include <doorbell/adapt/uv.h>
 
-#include "contract.h"
+#include "reactor.h"
 
 enum { WATCHES = 16 };
 
@@ -16,16 +16,18 @@ enum { WATCHES = 16 };
 struct watch {
 	uv_poll_t poll;
 	int fd;
-	scenario_fn ready;
+	reactor_fn ready;
 	void *userdata;
 };
 
 struct loop {
 	uv_loop_t uv;
 	struct watch *watches[WATCHES];
-	struct bell_uv *bell;
 	uv_timer_t *timer;
-	scenario_fn tick;
+	uv_idle_t *idle;
+	reactor_fn busy;
+	void *busy_userdata;
+	reactor_fn tick;
 	void *userdata;
 };
 
@@ -80,7 +82,7 @@ static void ready(uv_poll_t *poll, int status, int events)
 	w->ready(w->userdata);
 }
 
-static int loop_watch(void *loop, int fd, scenario_fn fn, void *userdata)
+static int loop_watch(void *loop, int fd, reactor_fn fn, void *userdata)
 {
 	struct loop *l = loop;
 	struct watch *w = calloc(1, sizeof(*w));
@@ -122,7 +124,7 @@ static void tick(uv_timer_t *timer)
 	l->tick(l->userdata);
 }
 
-static int loop_timer(void *loop, unsigned ms, scenario_fn fn, void *userdata)
+static int loop_timer(void *loop, unsigned ms, reactor_fn fn, void *userdata)
 {
 	struct loop *l = loop;
 
@@ -142,7 +144,32 @@ static int loop_timer(void *loop, unsigned ms, scenario_fn fn, void *userdata)
 	return uv_timer_start(l->timer, tick, ms, ms);
 }
 
-static int adapter_attach(void *bell, void *loop, struct bell_queue *q, size_t budget,
+static void be_busy(uv_idle_t *idle)
+{
+	struct loop *l = idle->data;
+
+	l->busy(l->busy_userdata);
+}
+
+static int loop_busy(void *loop, reactor_fn fn, void *userdata)
+{
+	struct loop *l = loop;
+
+	if (!fn) {
+		uv_close((uv_handle_t *)l->idle, free_handle);
+		return 0;
+	}
+	l->busy = fn;
+	l->busy_userdata = userdata;
+	l->idle = malloc(sizeof(*l->idle));
+	if (!l->idle)
+		return -ENOMEM;
+	uv_idle_init(&l->uv, l->idle);
+	l->idle->data = l;
+	return uv_idle_start(l->idle, be_busy);
+}
+
+static int attach(void *loop, void *bell, struct bell_queue *q, size_t budget,
 	bell_token_fn fn, void *userdata)
 {
 	struct loop *l = loop;
@@ -152,16 +179,10 @@ static int adapter_attach(void *bell, void *loop, struct bell_queue *q, size_t b
 	return bell_uv_attach(bell, &l->uv, q, budget, fn, userdata);
 }
 
-static int adapter_detach(void *bell)
+static int detach(void *loop, void *bell)
 {
+	(void)loop;
 	return bell_uv_detach(bell);
-}
-
-static void set_end(void *bell, void (*on_end)(void *userdata, int error))
-{
-	struct bell_uv *b = bell;
-
-	b->on_end = on_end;
 }
 
 static void closed(struct bell_uv *b)
@@ -179,28 +200,10 @@ static void let_go(void *bell)
 		b->on_closed = closed;
 }
 
-static int loop_attach(
-	void *loop, struct bell_queue *q, size_t budget, bell_token_fn fn, void *userdata)
+void reactor_of(const char *mode, struct reactor *ret)
 {
-	struct loop *l = loop;
-
-	l->bell = malloc(sizeof(*l->bell));
-	return adapter_attach(l->bell, loop, q, budget, fn, userdata);
-}
-
-static int loop_detach(void *loop)
-{
-	struct loop *l = loop;
-	int r = bell_uv_detach(l->bell);
-
-	let_go(l->bell);
-	return r;
-}
-
-int main(int argc, char **argv)
-{
-	const struct reactor reactor = {
-		.name = argc > 1 ? argv[1] : "plain",
+	prepare = strcmp(mode, "prepare") == 0;
+	*ret = (struct reactor){
 		.open = loop_open,
 		.close = loop_close,
 		.run = loop_run,
@@ -208,19 +211,13 @@ int main(int argc, char **argv)
 		.watch = loop_watch,
 		.unwatch = loop_unwatch,
 		.timer = loop_timer,
-		.attach = loop_attach,
-		.detach = loop_detach,
-	};
-	struct contract contract = {
-		.reactor = &reactor,
 		.size = sizeof(struct bell_uv),
-		.attach = adapter_attach,
-		.detach = adapter_detach,
-		.set_end = set_end,
+		.attach = attach,
+		.detach = detach,
+		.on_end = offsetof(struct bell_uv, on_end),
+		.busy = loop_busy,
 		.let_go = let_go,
 		.unique = true,
+		.prepare = prepare,
 	};
-
-	prepare = contract.prepare = argc > 1 && strcmp(argv[1], "prepare") == 0;
-	return argc > 2 ? contract_main(&contract) : scenario_main(&reactor);
 }

@@ -81,6 +81,22 @@ START_TEST(no_tokens_are_no_error_and_no_ring)
 	bell_queue_unref(q);
 }
 
+/* So a loop that has nothing to poll, and does not want to sleep, learns the end. */
+START_TEST(no_tokens_ask_whether_it_is_closed)
+{
+	struct bell_queue *q = queue_of(8, mode_of(_i));
+
+	ck_assert_int_eq(bell_queue_notify(q, 3), 1);
+	ck_assert_int_eq(bell_queue_notify_many(q, NULL, 0), 0);
+	bell_queue_close(q);
+	ck_assert_int_eq(bell_queue_notify_many(q, NULL, 0), -ESHUTDOWN);
+	EXPECT(q, 3);
+	ck_assert_int_eq(bell_queue_notify_many(q, NULL, 0), -ESHUTDOWN);
+	ck_assert_uint_eq(stats_of(q).rings, 1);
+	ck_assert_uint_eq(stats_of(q).arms, 0);
+	bell_queue_unref(q);
+}
+
 START_TEST(one_bad_token_means_that_nothing_is_notified)
 {
 	struct bell_queue *q = queue_of(200, mode_of(_i));
@@ -156,6 +172,7 @@ int main(void)
 	add_in_all_modes(tc, tokens_already_queued_are_not_counted_and_keep_their_place);
 	add_in_all_modes(tc, a_new_token_behind_many_old_ones_is_queued);
 	add_in_all_modes(tc, no_tokens_are_no_error_and_no_ring);
+	add_in_all_modes(tc, no_tokens_ask_whether_it_is_closed);
 	add_in_all_modes(tc, one_bad_token_means_that_nothing_is_notified);
 	add_in_all_modes(tc, more_than_int_max_tokens_are_refused_unread);
 	add_in_all_modes(tc, an_awake_receiver_is_not_rung);

@@ -27,53 +27,42 @@
 #include <exception>
 #include <functional>
 #include <memory>
-#include <type_traits>
 #include <utility>
 
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <doorbell/queue.h>
+
 /* One program may use both, in different files: the two classes have different names to the linker. */
 #if !defined(ASIO_STANDALONE) && __has_include(<boost/asio/posix/stream_descriptor.hpp>)
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/execution_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
-#define BELL__ASIO boost_asio
 namespace doorbell { inline namespace boost_asio {
 namespace io = ::boost::asio;
 using ::boost::system::error_code, ::boost::system::system_error;
-}} // namespace
 #else
 #include <asio/any_io_executor.hpp>
-#include <asio/execution_context.hpp>
 #include <asio/posix/stream_descriptor.hpp>
-#define BELL__ASIO standalone_asio
 namespace doorbell { inline namespace standalone_asio {
 namespace io = ::asio;
 using ::asio::error_code, ::asio::system_error;
-}} // namespace
 #endif
 
-#include <doorbell/queue.h>
-
-namespace doorbell {
-inline namespace BELL__ASIO {
-
-/** One queue on one executor. bell_asio, below, is the one for any executor. */
-template <class Executor> class basic_bell_asio {
+/** One queue on one executor. */
+class bell_asio {
 public:
-	using executor_type = Executor;
+	using executor_type = io::any_io_executor;
 	using token_handler = std::function<void(std::uint32_t token)>;
 	using end_handler = std::function<void(int error)>;
 
-	/** Not attached. */
-	explicit basic_bell_asio(const executor_type &executor) : executor_(executor) {}
-	template <class Context, class = typename Context::executor_type, /* io_context, thread_pool */
-		class = std::enable_if_t<std::is_base_of_v<io::execution_context, Context>>>
-	explicit basic_bell_asio(Context &context) : executor_(context.get_executor()) {}
-	~basic_bell_asio() { detach(); }
-	basic_bell_asio(const basic_bell_asio &) = delete;
-	basic_bell_asio &operator=(const basic_bell_asio &) = delete;
+	/** Not attached. A strand is an executor too; a context, io_context or thread_pool, has one. */
+	explicit bell_asio(executor_type executor) : executor_(std::move(executor)) {}
+	template <class Context, class = typename Context::executor_type>
+	explicit bell_asio(Context &context) : executor_(context.get_executor()) {}
+	~bell_asio() { detach(); }
+	bell_asio(const bell_asio &) = delete;
+	bell_asio &operator=(const bell_asio &) = delete;
 
 	executor_type get_executor() const { return executor_; }
 	bool is_attached() const { return state_ && state_->queue; }
@@ -88,25 +77,22 @@ public:
 	void attach(bell_queue *queue, std::size_t budget, token_handler fn, error_code &error)
 	{
 		detach();
-		error = error_code();
-		if (budget == 0 || bell_queue_flags(queue) & BELL_QUEUE_EDGE) {
-			error = of_errno(EINVAL);
+		auto s = std::make_shared<state>(executor_);
+		const bool fits = budget > 0 && !(bell_queue_flags(queue) & BELL_QUEUE_EDGE);
+		const int fd = fits ? ::fcntl(bell_queue_fd(queue), F_DUPFD_CLOEXEC, 0) : -1;
+		error = error_code(fits ? errno : EINVAL, io::error::get_system_category());
+		if (fd < 0)
 			return;
-		}
-		auto state = std::make_shared<struct state>(executor_, budget, std::move(fn));
-		const int fd = ::fcntl(bell_queue_fd(queue), F_DUPFD_CLOEXEC, 0);
-		if (fd < 0) {
-			error = of_errno(errno);
-			return;
-		}
-		state->descriptor.assign(fd, error);
+		s->descriptor.assign(fd, error);
 		if (error) {
 			::close(fd);
 			return;
 		}
-		state->queue = bell_queue_ref(queue);
-		state_ = state;
-		wait(std::move(state));
+		s->queue = bell_queue_ref(queue);
+		s->budget = budget;
+		s->fn = std::move(fn);
+		state_ = s;
+		wait(std::move(s));
 	}
 
 	void attach(bell_queue *queue, std::size_t budget, token_handler fn)
@@ -142,10 +128,7 @@ public:
 private:
 	/* Shared with the wait under way, so that a handler may destroy the object. */
 	struct state {
-		state(const executor_type &executor, std::size_t most, token_handler f)
-		    : descriptor(executor), budget(most), fn(std::move(f))
-		{
-		}
+		explicit state(const executor_type &executor) : descriptor(executor) {}
 		~state() { detach(); } /* of a context that goes away with a wait in it */
 
 		void detach() noexcept
@@ -159,18 +142,13 @@ private:
 			queue = bell_queue_unref(queue);
 		}
 
-		io::posix::basic_stream_descriptor<executor_type> descriptor;
+		io::posix::stream_descriptor descriptor;
 		bell_queue *queue = nullptr; /* NULL: not attached */
-		std::size_t budget;
+		std::size_t budget = 0;
 		token_handler fn;
 		end_handler end;
 		std::exception_ptr thrown; /* by fn: dispatch is C and must not see it */
 	};
-
-	static error_code of_errno(int number)
-	{
-		return error_code(number, io::error::get_system_category());
-	}
 
 	static void wait(std::shared_ptr<state> s)
 	{
@@ -216,10 +194,6 @@ private:
 	std::shared_ptr<state> state_;
 };
 
-using bell_asio = basic_bell_asio<io::any_io_executor>;
+}} // namespace
 
-} // namespace BELL__ASIO
-} // namespace doorbell
-
-#undef BELL__ASIO
 #endif

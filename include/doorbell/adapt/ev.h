@@ -36,11 +36,66 @@ struct bell_ev {
 	void *userdata;
 	void (*on_end)(void *userdata, int error); /* detached, for nothing will come any more */
 	ev_io io;
-	ev_check check; /* this and what follows: of attach_prepare */
+	ev_check check; /* of attach_prepare, as what follows */
 	ev_idle idle;	/* active unless the queue is armed */
-	int more;	/* the budget was used up */
 	int *gone;	/* set by a detach from within fn */
 };
+
+static inline void bell__ev_ready(struct ev_loop *loop, ev_io *io, int events);
+static inline void bell__ev_rung(struct ev_loop *loop, ev_io *io, int events);
+static inline void bell__ev_check(struct ev_loop *loop, ev_check *check, int events);
+static inline void bell__ev_idle(struct ev_loop *loop, ev_idle *idle, int events);
+
+/**
+ * bell_ev_attach(): watch the bell in this loop.
+ * budget: the most tokens handed to fn before the loop gets its turn again, > 0.
+ * Returns 0; -EINVAL (budget 0, or the queue has BELL_QUEUE_EDGE); b is then not attached. Tokens already
+ * queued make the loop wake at once. Attaching a queue twice is not refused, and not right. When it is
+ * closed and drained, b detaches itself and calls on_end with -ESHUTDOWN; when libev gives up on the fd,
+ * with -EBADF.
+ */
+BELL_NODISCARD static inline int bell_ev_attach(struct bell_ev *b, struct ev_loop *loop,
+	struct bell_queue *queue, size_t budget, bell_token_fn fn, void *userdata)
+{
+	b->queue = NULL;
+	if (budget == 0 || bell_queue_flags(queue) & BELL_QUEUE_EDGE)
+		return -EINVAL;
+	b->queue = bell_queue_ref(queue);
+	b->loop = loop;
+	b->budget = budget;
+	b->fn = fn;
+	b->userdata = userdata;
+	b->on_end = NULL;
+	b->gone = NULL;
+	ev_io_init(&b->io, bell__ev_ready, bell_queue_fd(queue), EV_READ);
+	ev_check_init(&b->check, bell__ev_check);
+	ev_idle_init(&b->idle, bell__ev_idle);
+	b->io.data = b->check.data = b->idle.data = b;
+	ev_io_start(loop, &b->io);
+	return 0;
+}
+
+/**
+ * bell_ev_attach_prepare(): the same for a loop that is mostly busy with other things. The queue is armed
+ * just before the loop blocks, after a turn in which nothing of a priority above EV_MINPRI was ready, and
+ * tokens are handed out once a turn: notifying a loop that finds something to do in every turn makes no
+ * system call. For that each sleep costs one turn more.
+ */
+BELL_NODISCARD static inline int bell_ev_attach_prepare(struct bell_ev *b, struct ev_loop *loop,
+	struct bell_queue *queue, size_t budget, bell_token_fn fn, void *userdata)
+{
+	int r = bell_ev_attach(b, loop, queue, budget, fn, userdata);
+
+	if (r < 0)
+		return r;
+	ev_io_stop(loop, &b->io);
+	ev_set_cb(&b->io, bell__ev_rung);
+	ev_set_priority(&b->io, EV_MINPRI); /* below idle, there it does not count as "ready" */
+	ev_set_priority(&b->idle, EV_MINPRI + 1);
+	ev_io_start(loop, &b->io); /* a queue is armed, or its fd is readable */
+	ev_check_start(loop, &b->check);
+	return 0;
+}
 
 /**
  * bell_ev_detach(): end the watch and drop the reference; tokens that are queued stay queued, and fn is
@@ -104,89 +159,28 @@ static inline void bell__ev_check(struct ev_loop *loop, ev_check *check, int eve
 	uint32_t token;
 	int gone = 0;
 
-	(void)loop, (void)events;
 	b->gone = &gone;
 	/* One by one: what fn does not live to see stays queued. */
 	for (; !gone && left > 0 && bell_queue_poll(b->queue, &token, 1) == 1; left--)
 		b->fn(b->userdata, token);
-	if (!gone) {
-		b->gone = NULL;
-		b->more = left == 0;
-	}
+	if (gone)
+		return;
+	b->gone = NULL;
+	if (bell_queue_notify_many(b->queue, NULL, 0) < 0) /* closed: arm knows whether that was all */
+		bell__ev_idle(loop, &b->idle, events);
 }
 
 /* Nothing of a higher priority than that of b->io was ready in this turn: about to block. */
 static inline void bell__ev_idle(struct ev_loop *loop, ev_idle *idle, int events)
 {
 	struct bell_ev *b = (struct bell_ev *)idle->data;
-	int r = b->more ? 0 : bell_queue_arm(b->queue);
+	int r = bell_queue_arm(b->queue);
 
 	(void)events;
 	if (r < 0)
 		bell__ev_end(b, r);
 	else if (r == 1)
-		ev_idle_stop(loop, &b->idle);
-}
-
-static inline int bell__ev_init(struct bell_ev *b, struct ev_loop *loop, struct bell_queue *queue,
-	size_t budget, bell_token_fn fn, void *userdata)
-{
-	b->queue = NULL;
-	if (budget == 0 || bell_queue_flags(queue) & BELL_QUEUE_EDGE)
-		return -EINVAL;
-	b->queue = bell_queue_ref(queue);
-	b->loop = loop;
-	b->budget = budget;
-	b->fn = fn;
-	b->userdata = userdata;
-	b->on_end = NULL;
-	b->more = 0;
-	b->gone = NULL;
-	ev_io_init(&b->io, bell__ev_ready, bell_queue_fd(queue), EV_READ);
-	ev_check_init(&b->check, bell__ev_check);
-	ev_idle_init(&b->idle, bell__ev_idle);
-	b->io.data = b->check.data = b->idle.data = b;
-	return 0;
-}
-
-/**
- * bell_ev_attach(): watch the bell in this loop.
- * budget: the most tokens handed to fn before the loop gets its turn again, > 0.
- * Returns 0; -EINVAL (budget 0, or the queue has BELL_QUEUE_EDGE); b is then not attached. Tokens already
- * queued make the loop wake at once. Attaching a queue twice is not refused, and not right. When it is
- * closed and drained, b detaches itself and calls on_end with -ESHUTDOWN; when libev gives up on the fd,
- * with -EBADF.
- */
-BELL_NODISCARD static inline int bell_ev_attach(struct bell_ev *b, struct ev_loop *loop,
-	struct bell_queue *queue, size_t budget, bell_token_fn fn, void *userdata)
-{
-	int r = bell__ev_init(b, loop, queue, budget, fn, userdata);
-
-	if (r == 0)
-		ev_io_start(loop, &b->io);
-	return r;
-}
-
-/**
- * bell_ev_attach_prepare(): the same for a loop that is mostly busy with other things. The queue is armed
- * just before the loop blocks, after a turn in which nothing of a priority above EV_MINPRI was ready, and
- * tokens are handed out once a turn: notifying a loop that finds something to do in every turn makes no
- * system call. For that each sleep costs one turn more.
- */
-BELL_NODISCARD static inline int bell_ev_attach_prepare(struct bell_ev *b, struct ev_loop *loop,
-	struct bell_queue *queue, size_t budget, bell_token_fn fn, void *userdata)
-{
-	int r = bell__ev_init(b, loop, queue, budget, fn, userdata);
-
-	if (r < 0)
-		return r;
-	ev_set_cb(&b->io, bell__ev_rung);
-	ev_set_priority(
-		&b->io, EV_MINPRI); /* below idle, so that it does not count as "ready" there */
-	ev_set_priority(&b->idle, EV_MINPRI + 1);
-	ev_io_start(loop, &b->io); /* a queue is armed, or its fd is readable */
-	ev_check_start(loop, &b->check);
-	return 0;
+		ev_idle_stop(loop, idle);
 }
 
 #endif

@@ -36,6 +36,40 @@ struct bell_event {
 	struct event event;
 };
 
+static inline void bell__event_ready(evutil_socket_t fd, short what, void *userdata);
+
+/**
+ * bell_event_attach(): watch the bell in this base.
+ * budget: the most tokens handed to fn before the loop gets its turn again, > 0.
+ * Returns 0; -EINVAL (budget 0; or the queue has BELL_QUEUE_EDGE and the base's method, poll or select, no
+ * edges), -ENOMEM (event_add() refused); b is then not attached. Tokens already queued make
+ * the loop wake at once. Attaching a queue twice is not refused, and not right. When it is closed and
+ * drained, b detaches itself and calls on_end with -ESHUTDOWN.
+ */
+BELL_NODISCARD static inline int bell_event_attach(struct bell_event *b, struct event_base *base,
+	struct bell_queue *queue, size_t budget, bell_token_fn fn, void *userdata)
+{
+	short what = EV_READ | EV_PERSIST;
+
+	b->queue = NULL;
+	if (bell_queue_flags(queue) & BELL_QUEUE_EDGE)
+		what |= EV_ET;
+	if (budget == 0 || (what & EV_ET && !(event_base_get_features(base) & EV_FEATURE_ET)))
+		return -EINVAL;
+	if (event_assign(&b->event, base, bell_queue_fd(queue), what, bell__event_ready, b) < 0)
+		return -EINVAL;
+	if (event_add(&b->event, NULL) < 0) {
+		event_debug_unassign(&b->event);
+		return -ENOMEM;
+	}
+	b->queue = bell_queue_ref(queue);
+	b->budget = budget;
+	b->fn = fn;
+	b->userdata = userdata;
+	b->on_end = NULL;
+	return 0;
+}
+
 /**
  * bell_event_detach(): end the watch and drop the reference; tokens that are queued stay queued, and fn
  * is not called again. b is free at once. Returns 0, also when not attached.
@@ -68,38 +102,6 @@ static inline void bell__event_ready(evutil_socket_t fd, short what, void *userd
 		if (on_end)
 			on_end(userdata, (int)n);
 	}
-}
-
-/**
- * bell_event_attach(): watch the bell in this base.
- * budget: the most tokens handed to fn before the loop gets its turn again, > 0.
- * Returns 0; -EINVAL (budget 0; or the queue has BELL_QUEUE_EDGE and the base's method, poll or select, no
- * edges), -ENOMEM (event_add() refused); b is then not attached. Tokens already queued make
- * the loop wake at once. Attaching a queue twice is not refused, and not right. When it is closed and
- * drained, b detaches itself and calls on_end with -ESHUTDOWN.
- */
-BELL_NODISCARD static inline int bell_event_attach(struct bell_event *b, struct event_base *base,
-	struct bell_queue *queue, size_t budget, bell_token_fn fn, void *userdata)
-{
-	short what = EV_READ | EV_PERSIST;
-
-	b->queue = NULL;
-	if (bell_queue_flags(queue) & BELL_QUEUE_EDGE)
-		what |= EV_ET;
-	if (budget == 0 || (what & EV_ET && !(event_base_get_features(base) & EV_FEATURE_ET)))
-		return -EINVAL;
-	if (event_assign(&b->event, base, bell_queue_fd(queue), what, bell__event_ready, b) < 0)
-		return -EINVAL;
-	if (event_add(&b->event, NULL) < 0) {
-		event_debug_unassign(&b->event);
-		return -ENOMEM;
-	}
-	b->queue = bell_queue_ref(queue);
-	b->budget = budget;
-	b->fn = fn;
-	b->userdata = userdata;
-	b->on_end = NULL;
-	return 0;
 }
 
 #endif

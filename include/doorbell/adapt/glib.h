@@ -30,20 +30,75 @@ struct bell_glib {
 	void *userdata;
 	void (*on_end)(void *userdata, int error); /* detached, for nothing will come any more */
 	GSource *source;
-	GPollFD poll;	/* with g_source_add_unix_fd() source would be ready whatever check says */
+	gpointer watch; /* of the fd by source */
 	GSource *quiet; /* NULL, or of attach_prepare, as what follows: ready when nobody else is */
-	int asleep, drained; /* the queue is armed; the last dispatch left nothing */
+	int awake, drained; /* the queue is not armed; the last look left nothing */
 };
 
-/* What GLib allocates: a source that knows its owner; NULL: detached. */
+/* What GLib allocates. */
 struct bell__glib_source {
 	GSource source;
 	struct bell_glib *bell;
 };
 
-static inline struct bell_glib **bell__glib_of(GSource *source)
+static inline gboolean bell__glib_prepare(GSource *source, gint *timeout);
+static inline gboolean bell__glib_ready(GSource *source, GSourceFunc unused, gpointer unused_too);
+static inline gboolean bell__glib_arm(GSource *source, GSourceFunc unused, gpointer unused_too);
+
+static inline GSource *bell__glib_new(struct bell_glib *b, GSourceFuncs *funcs)
 {
-	return &((struct bell__glib_source *)source)->bell;
+	GSource *source = g_source_new(funcs, sizeof(struct bell__glib_source));
+
+	((struct bell__glib_source *)source)->bell = b;
+	return source;
+}
+
+/**
+ * bell_glib_attach(): watch the bell in this context; NULL is the default one.
+ * budget: the most tokens handed to fn before the loop gets its turn again, > 0.
+ * Returns 0; -EINVAL (budget 0, or the queue has BELL_QUEUE_EDGE): not attached. Tokens already queued are
+ * handed out at once. Attaching a queue twice is not refused, and not right. When it is closed and
+ * drained, b detaches itself and calls on_end with -ESHUTDOWN.
+ */
+BELL_NODISCARD static inline int bell_glib_attach(struct bell_glib *b, GMainContext *context,
+	struct bell_queue *queue, size_t budget, bell_token_fn fn, void *userdata)
+{
+	static GSourceFuncs funcs = {bell__glib_prepare, NULL, bell__glib_ready, NULL, NULL, NULL};
+
+	b->queue = NULL;
+	if (budget == 0 || bell_queue_flags(queue) & BELL_QUEUE_EDGE)
+		return -EINVAL;
+	b->queue = bell_queue_ref(queue);
+	b->budget = budget;
+	b->fn = fn;
+	b->userdata = userdata;
+	b->on_end = NULL;
+	b->quiet = NULL;
+	b->awake = b->drained = 0; /* a queue is armed, or its fd is readable */
+	b->source = bell__glib_new(b, &funcs);
+	b->watch = g_source_add_unix_fd(b->source, bell_queue_fd(queue), G_IO_IN);
+	g_source_attach(b->source, context);
+	return 0;
+}
+
+/**
+ * bell_glib_attach_prepare(): the same for a context that is mostly busy with other things. The queue is
+ * armed just before the context blocks, after a turn in which no other source was ready: notifying a
+ * context that finds something to do in every turn makes no system call. A sleep costs one turn more.
+ */
+BELL_NODISCARD static inline int bell_glib_attach_prepare(struct bell_glib *b,
+	GMainContext *context, struct bell_queue *queue, size_t budget, bell_token_fn fn,
+	void *userdata)
+{
+	static GSourceFuncs quiet = {NULL, NULL, bell__glib_arm, NULL, NULL, NULL};
+	int r = bell_glib_attach(b, context, queue, budget, fn, userdata);
+
+	if (r < 0)
+		return r;
+	b->quiet = bell__glib_new(b, &quiet);
+	g_source_set_priority(b->quiet, G_MAXINT); /* GLib asks it only when no other is ready */
+	g_source_attach(b->quiet, context);
+	return 0;
 }
 
 /**
@@ -57,7 +112,6 @@ static inline int bell_glib_detach(struct bell_glib *b)
 	if (!queue)
 		return 0;
 	b->queue = NULL;
-	*bell__glib_of(b->source) = NULL; /* tells a dispatch under way that b is gone */
 	bell_queue_stop(queue);
 	g_source_destroy(b->source);
 	g_source_unref(b->source);
@@ -80,121 +134,62 @@ static inline void bell__glib_end(struct bell_glib *b, int error)
 		on_end(userdata, error);
 }
 
-/* Awake, the fd is readable: no turn blocks, and source looks into the queue in each. When it has drained
- * it, the next turn is for the others; if none of them is ready, quiet is, and arms. */
+/* Awake, source looks into the queue without being rung. When it has drained it, the next turn is for the
+ * others; if none of them is ready, quiet is, and arms. */
 static inline gboolean bell__glib_prepare(GSource *source, gint *timeout)
 {
-	struct bell_glib *b = *bell__glib_of(source);
+	struct bell_glib *b = ((struct bell__glib_source *)source)->bell;
+	const gboolean look = b->awake && !b->drained;
 
 	*timeout = -1; /* none */
-	return !b->asleep && !b->drained;
-}
-
-static inline gboolean bell__glib_check(GSource *source)
-{
-	struct bell_glib *b = *bell__glib_of(source);
-	const gboolean rung = b->asleep && b->poll.revents;
-
-	b->asleep = b->asleep && !(rung && b->quiet);
 	b->drained = 0;
-	return rung;
+	return look;
 }
 
-static inline gboolean bell__glib_hand_out(GSource *source, GSourceFunc unused, gpointer unused_too)
+static inline void bell__glib_set_awake(struct bell_glib *b, int awake)
 {
-	struct bell_glib *b = *bell__glib_of(source);
+	b->awake = awake;
+	g_source_modify_unix_fd(b->source, b->watch, awake ? (GIOCondition)0 : G_IO_IN);
+	g_source_set_ready_time(b->quiet, awake ? 0 : -1); /* always, or never */
+}
+
+static inline gboolean bell__glib_arm(GSource *source, GSourceFunc unused, gpointer unused_too)
+{
+	struct bell_glib *b = ((struct bell__glib_source *)source)->bell;
+	int r = bell_queue_arm(b->queue);
+
+	(void)unused, (void)unused_too;
+	if (r < 0)
+		bell__glib_end(b, r);
+	else
+		bell__glib_set_awake(b, r == 0);
+	return G_SOURCE_CONTINUE; /* without effect on a source that was destroyed */
+}
+
+static inline gboolean bell__glib_ready(GSource *source, GSourceFunc unused, gpointer unused_too)
+{
+	struct bell_glib *b = ((struct bell__glib_source *)source)->bell;
 	size_t left = b->budget;
 	uint32_t token;
 
-	(void)unused, (void)unused_too;
 	if (!b->quiet) {
 		ssize_t n = bell_queue_dispatch(b->queue, b->budget, b->fn, b->userdata);
 
 		if (n < 0) /* so fn was not called, and b is still there */
 			bell__glib_end(b, (int)n);
-		return G_SOURCE_CONTINUE; /* without effect on a source that was destroyed */
+		return G_SOURCE_CONTINUE;
 	}
+	bell__glib_set_awake(b, 1);
 	/* One by one: what fn does not live to see stays queued. */
 	for (; left > 0 && bell_queue_poll(b->queue, &token, 1) == 1; left--) {
 		b->fn(b->userdata, token);
-		if (!*bell__glib_of(source))
+		if (g_source_is_destroyed(source)) /* detached, and b is gone */
 			return G_SOURCE_CONTINUE;
 	}
 	b->drained = left > 0;
+	if (bell_queue_notify_many(b->queue, NULL, 0) < 0) /* closed: arm knows whether that was all */
+		return bell__glib_arm(source, unused, unused_too);
 	return G_SOURCE_CONTINUE;
-}
-
-/**
- * bell_glib_attach(): watch the bell in this context; NULL is the default one.
- * budget: the most tokens handed to fn before the loop gets its turn again, > 0.
- * Returns 0; -EINVAL (budget 0, or the queue has BELL_QUEUE_EDGE): not attached. Tokens already queued are
- * handed out at once. Attaching a queue twice is not refused, and not right. When it is closed and
- * drained, b detaches itself and calls on_end with -ESHUTDOWN.
- */
-BELL_NODISCARD static inline int bell_glib_attach(struct bell_glib *b, GMainContext *context,
-	struct bell_queue *queue, size_t budget, bell_token_fn fn, void *userdata)
-{
-	static GSourceFuncs funcs = {
-		bell__glib_prepare, bell__glib_check, bell__glib_hand_out, NULL, NULL, NULL};
-	const GPollFD poll = {bell_queue_fd(queue), G_IO_IN, 0};
-
-	b->queue = NULL;
-	if (budget == 0 || bell_queue_flags(queue) & BELL_QUEUE_EDGE)
-		return -EINVAL;
-	b->queue = bell_queue_ref(queue);
-	b->budget = budget;
-	b->fn = fn;
-	b->userdata = userdata;
-	b->on_end = NULL;
-	b->quiet = NULL;
-	b->asleep = 1; /* a queue is armed, or its fd is readable */
-	b->drained = 0;
-	b->poll = poll;
-	b->source = g_source_new(&funcs, sizeof(struct bell__glib_source));
-	*bell__glib_of(b->source) = b;
-	g_source_add_poll(b->source, &b->poll);
-	g_source_attach(b->source, context);
-	return 0;
-}
-
-/* Of the lowest priority: GLib asks only when no other source is ready. */
-static inline gboolean bell__glib_check_quiet(GSource *source)
-{
-	return (*bell__glib_of(source))->asleep == 0;
-}
-
-static inline gboolean bell__glib_arm(GSource *source, GSourceFunc unused, gpointer unused_too)
-{
-	struct bell_glib *b = *bell__glib_of(source);
-	int r = bell_queue_arm(b->queue);
-
-	(void)unused, (void)unused_too;
-	b->asleep = r == 1;
-	if (r < 0)
-		bell__glib_end(b, r);
-	return G_SOURCE_CONTINUE;
-}
-
-/**
- * bell_glib_attach_prepare(): the same for a context that is mostly busy with other things. The queue is
- * armed just before the context blocks, after a turn in which no other source was ready: notifying a
- * context that finds something to do in every turn makes no system call. A sleep costs one turn more.
- */
-BELL_NODISCARD static inline int bell_glib_attach_prepare(struct bell_glib *b,
-	GMainContext *context, struct bell_queue *queue, size_t budget, bell_token_fn fn,
-	void *userdata)
-{
-	static GSourceFuncs quiet = {
-		NULL, bell__glib_check_quiet, bell__glib_arm, NULL, NULL, NULL};
-	int r = bell_glib_attach(b, context, queue, budget, fn, userdata);
-
-	if (r < 0)
-		return r;
-	b->quiet = g_source_new(&quiet, sizeof(struct bell__glib_source));
-	*bell__glib_of(b->quiet) = b;
-	g_source_set_priority(b->quiet, G_MAXINT);
-	g_source_attach(b->quiet, context);
-	return 0;
 }
 
 #endif

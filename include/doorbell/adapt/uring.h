@@ -34,6 +34,7 @@
 #include <errno.h>
 #include <liburing.h>
 #include <poll.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include <doorbell/queue.h>
@@ -49,44 +50,8 @@ struct bell_uring {
 	int oneshot;	  /* the kernel refused a multishot poll */
 };
 
-/* An SQE, by submitting what fills the queue if that makes room. */
-static inline struct io_uring_sqe *bell__uring_sqe(struct io_uring *ring)
-{
-	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
-
-	if (sqe)
-		return sqe;
-	io_uring_submit(ring);
-	io_uring_sqring_wait(ring); /* only with SQPOLL, for the kernel's thread to take some */
-	return io_uring_get_sqe(ring);
-}
-
-/**
- * bell_uring_watch(): start the multishot poll, unless it is running. Done by attach, and by ready
- * when the kernel ended it; call it yourself only after ready said -EBUSY.
- * Returns 0; -EBUSY: no room in the submission queue even after submitting: reap CQEs and try again.
- * Nothing is lost meanwhile: tokens queue up and the first look of the new poll finds the bell rung.
- */
-BELL_NODISCARD static inline int bell_uring_watch(struct bell_uring *u)
-{
-	struct io_uring_sqe *sqe;
-
-	if (u->pending)
-		return 0;
-	sqe = bell__uring_sqe(u->ring);
-	if (!sqe)
-		return -EBUSY;
-	if (u->oneshot)
-		io_uring_prep_poll_add(sqe, bell_queue_fd(u->queue), POLLIN);
-	else
-		io_uring_prep_poll_multishot(sqe, bell_queue_fd(u->queue), POLLIN);
-	io_uring_sqe_set_data(sqe, u);
-	u->pending = 1;
-	/* Before the loop blocks. Should the kernel refuse for now, the SQE stays in the queue and goes
-	 * with the loop's own next submit, which reports what is wrong with the ring. */
-	io_uring_submit(u->ring);
-	return 0;
-}
+BELL_NODISCARD static inline int bell_uring_watch(struct bell_uring *u);
+static inline struct io_uring_sqe *bell__uring_sqe(struct io_uring *ring);
 
 /**
  * bell_uring_attach(): watch the queue in this ring, with u as the user data of its CQEs. Submits.
@@ -127,7 +92,7 @@ static inline ssize_t bell_uring_ready(struct bell_uring *u, const struct io_uri
 {
 	uint64_t rings;
 	ssize_t done;
-	int r = 0;
+	int r = 0, state;
 
 	if (!(cqe->flags & IORING_CQE_F_MORE)) /* whatever res says: it can be an ordinary event */
 		u->pending--;
@@ -139,8 +104,11 @@ static inline ssize_t bell_uring_ready(struct bell_uring *u, const struct io_uri
 	}
 	if (cqe->res < 0 && cqe->res != -ECANCELED)
 		return cqe->res;
-	if (u->oneshot) /* or the next poll would fire at once */
+	if (u->oneshot) { /* or the next poll would fire at once */
+		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state); /* read(2) is a point of it */
 		(void)!read(bell_queue_fd(u->queue), &rings, sizeof(rings));
+		pthread_setcancelstate(state, NULL);
+	}
 	r = bell_uring_watch(u);
 	done = bell_queue_dispatch(u->queue, u->budget, u->fn, u->userdata);
 	return r < 0 && u->queue ? r : done; /* fn may have detached */
@@ -170,6 +138,45 @@ BELL_NODISCARD static inline int bell_uring_detach(struct bell_uring *u)
 		u->queue = bell_queue_unref(u->queue);
 	}
 	return u->pending > 0;
+}
+
+/**
+ * bell_uring_watch(): start the multishot poll, unless it is running. Done by attach, and by ready
+ * when the kernel ended it; call it yourself only after ready said -EBUSY.
+ * Returns 0; -EBUSY: no room in the submission queue even after submitting: reap CQEs and try again.
+ * Nothing is lost meanwhile: tokens queue up and the first look of the new poll finds the bell rung.
+ */
+BELL_NODISCARD static inline int bell_uring_watch(struct bell_uring *u)
+{
+	struct io_uring_sqe *sqe;
+
+	if (u->pending)
+		return 0;
+	sqe = bell__uring_sqe(u->ring);
+	if (!sqe)
+		return -EBUSY;
+	if (u->oneshot)
+		io_uring_prep_poll_add(sqe, bell_queue_fd(u->queue), POLLIN);
+	else
+		io_uring_prep_poll_multishot(sqe, bell_queue_fd(u->queue), POLLIN);
+	io_uring_sqe_set_data(sqe, u);
+	u->pending = 1;
+	/* Before the loop blocks. Should the kernel refuse for now, the SQE stays in the queue and goes
+	 * with the loop's own next submit, which reports what is wrong with the ring. */
+	io_uring_submit(u->ring);
+	return 0;
+}
+
+/* An SQE, by submitting what fills the queue if that makes room. */
+static inline struct io_uring_sqe *bell__uring_sqe(struct io_uring *ring)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+
+	if (sqe)
+		return sqe;
+	io_uring_submit(ring);
+	io_uring_sqring_wait(ring); /* only with SQPOLL, for the kernel's thread to take some */
+	return io_uring_get_sqe(ring);
 }
 
 #endif

@@ -33,77 +33,15 @@ struct bell_uv {
 	void (*on_end)(void *userdata, int error); /* detached, for nothing will come any more */
 	void (*on_closed)(struct bell_uv *b);	   /* after detach: the memory is yours again */
 	uv_poll_t poll;
-	uv_prepare_t prepare; /* this and what follows: of attach_prepare */
-	uv_check_t check;
-	uv_idle_t idle;	  /* active unless the queue is armed */
-	int asleep;	  /* the queue is armed, and its fd is watched */
-	int more;	  /* the budget was used up */
-	unsigned handles; /* of the above, that libuv still uses */
+	uv_prepare_t prepare; /* of attach_prepare, as the next */
+	uv_idle_t idle;	      /* active unless the queue is armed: then the loop does not block */
+	unsigned handles;     /* of these, that libuv still uses */
 };
 
-static inline void bell__uv_closed(uv_handle_t *handle)
-{
-	struct bell_uv *b = (struct bell_uv *)handle->data;
-
-	if (--b->handles == 0 && b->on_closed)
-		b->on_closed(b);
-}
-
-/**
- * bell_uv_detach(): end the watch and drop the reference; tokens that are queued stay queued, and fn is
- * not called again. b is free when on_closed is called; that may be set now, too. Returns 0, always.
- */
-static inline int bell_uv_detach(struct bell_uv *b)
-{
-	struct bell_queue *queue = b->queue;
-
-	if (!queue)
-		return 0;
-	b->queue = NULL;
-	bell_queue_stop(queue);
-	if (b->handles > 1) {
-		uv_close((uv_handle_t *)&b->prepare, bell__uv_closed);
-		uv_close((uv_handle_t *)&b->check, bell__uv_closed);
-		uv_close((uv_handle_t *)&b->idle, bell__uv_closed);
-	}
-	uv_close((uv_handle_t *)&b->poll, bell__uv_closed);
-	bell_queue_unref(queue);
-	return 0;
-}
-
-/* The queue is closed and drained, or the poll failed: there is nobody to return that to. */
-static inline void bell__uv_end(struct bell_uv *b, int error)
-{
-	void (*on_end)(void *, int) = b->on_end;
-	void *userdata = b->userdata;
-
-	bell_uv_detach(b);
-	if (on_end)
-		on_end(userdata, error);
-}
-
-static inline void bell__uv_go_on(uv_idle_t *idle)
-{
-	(void)idle; /* that it is active is all: the loop then does not block */
-}
-
-static inline void bell__uv_ready(uv_poll_t *poll, int status, int events)
-{
-	struct bell_uv *b = (struct bell_uv *)poll->data;
-	ssize_t n = status;
-
-	(void)events;
-	if (n == 0 && b->handles == 1) {
-		n = bell_queue_dispatch(b->queue, b->budget, b->fn, b->userdata);
-	} else if (n == 0) {
-		uv_poll_stop(
-			&b->poll); /* unwatched, the fd does not hide whether others are ready */
-		uv_idle_start(&b->idle, bell__uv_go_on);
-		b->asleep = 0;
-	}
-	if (n < 0) /* so fn was not called, and b is still there */
-		bell__uv_end(b, (int)n);
-}
+static inline void bell__uv_ready(uv_poll_t *poll, int status, int events);
+static inline void bell__uv_rung(uv_poll_t *poll, int status, int events);
+static inline void bell__uv_prepare(uv_prepare_t *prepare);
+static inline void bell__uv_closed(uv_handle_t *handle);
 
 /**
  * bell_uv_attach(): watch the bell in this loop.
@@ -135,44 +73,6 @@ BELL_NODISCARD static inline int bell_uv_attach(struct bell_uv *b, uv_loop_t *lo
 	return 0;
 }
 
-static inline void bell__uv_check(uv_check_t *check)
-{
-	struct bell_uv *b = (struct bell_uv *)check->data;
-	size_t left = b->budget;
-	uint32_t token;
-
-	/* One by one: when fn detaches, what is left stays queued. libuv still uses b then. */
-	for (; b->queue && left > 0 && bell_queue_poll(b->queue, &token, 1) == 1; left--)
-		b->fn(b->userdata, token);
-	b->more = left == 0;
-}
-
-/* Tokens are left, a timer is due, or another descriptor is ready: not about to block. */
-static inline int bell__uv_busy(const struct bell_uv *b)
-{
-	struct pollfd others = {uv_backend_fd(b->poll.loop), POLLIN, 0};
-
-	return b->more || uv_backend_timeout(b->poll.loop) == 0 || poll(&others, 1, 0) != 0;
-}
-
-static inline void bell__uv_prepare(uv_prepare_t *prepare)
-{
-	struct bell_uv *b = (struct bell_uv *)prepare->data;
-	int r;
-
-	if (b->asleep)
-		return;
-	uv_idle_stop(&b->idle); /* or it would always be busy */
-	r = bell__uv_busy(b) ? 0 : bell_queue_arm(b->queue);
-	if (r == 1)
-		(void)uv_poll_start(&b->poll, UV_READABLE, bell__uv_ready);
-	else
-		uv_idle_start(&b->idle, bell__uv_go_on);
-	b->asleep = r == 1;
-	if (r < 0)
-		bell__uv_end(b, r);
-}
-
 /**
  * bell_uv_attach_prepare(): the same for a loop that is mostly busy with other things. The queue is armed
  * just before the loop blocks, and tokens are handed out once a turn: notifying a loop that finds something
@@ -185,16 +85,115 @@ BELL_NODISCARD static inline int bell_uv_attach_prepare(struct bell_uv *b, uv_lo
 
 	if (r < 0)
 		return r;
-	b->asleep = 1; /* a queue is armed, or its fd is readable */
-	b->more = 0;
-	b->handles = 4;
+	b->handles = 3;
 	uv_prepare_init(loop, &b->prepare);
-	uv_check_init(loop, &b->check);
-	uv_idle_init(loop, &b->idle);
-	b->prepare.data = b->check.data = b->idle.data = b;
+	uv_idle_init(loop, &b->idle); /* a queue is armed, or its fd is readable */
+	b->prepare.data = b->idle.data = b;
 	uv_prepare_start(&b->prepare, bell__uv_prepare);
-	uv_check_start(&b->check, bell__uv_check);
+	(void)uv_poll_start(&b->poll, UV_READABLE, bell__uv_rung);
 	return 0;
+}
+
+/**
+ * bell_uv_detach(): end the watch and drop the reference; tokens that are queued stay queued, and fn is
+ * not called again. b is free when on_closed is called; that may be set now, too. Returns 0, always.
+ */
+static inline int bell_uv_detach(struct bell_uv *b)
+{
+	struct bell_queue *queue = b->queue;
+
+	if (!queue)
+		return 0;
+	b->queue = NULL;
+	bell_queue_stop(queue);
+	if (b->handles > 1) {
+		uv_close((uv_handle_t *)&b->prepare, bell__uv_closed);
+		uv_close((uv_handle_t *)&b->idle, bell__uv_closed);
+	}
+	uv_close((uv_handle_t *)&b->poll, bell__uv_closed);
+	bell_queue_unref(queue);
+	return 0;
+}
+
+static inline void bell__uv_closed(uv_handle_t *handle)
+{
+	struct bell_uv *b = (struct bell_uv *)handle->data;
+
+	if (--b->handles == 0 && b->on_closed)
+		b->on_closed(b);
+}
+
+/* The queue is closed and drained, or the poll failed: there is nobody to return that to. */
+static inline void bell__uv_end(struct bell_uv *b, int error)
+{
+	void (*on_end)(void *, int) = b->on_end;
+	void *userdata = b->userdata;
+
+	bell_uv_detach(b);
+	if (on_end)
+		on_end(userdata, error);
+}
+
+static inline void bell__uv_ready(uv_poll_t *poll, int status, int events)
+{
+	struct bell_uv *b = (struct bell_uv *)poll->data;
+	ssize_t n = status;
+
+	(void)events;
+	if (n == 0)
+		n = bell_queue_dispatch(b->queue, b->budget, b->fn, b->userdata);
+	if (n < 0) /* so fn was not called, and b is still there */
+		bell__uv_end(b, (int)n);
+}
+
+static inline void bell__uv_awake(uv_idle_t *idle)
+{
+	(void)idle; /* that it is active is all */
+}
+
+static inline void bell__uv_rung(uv_poll_t *poll, int status, int events)
+{
+	struct bell_uv *b = (struct bell_uv *)poll->data;
+
+	(void)events;
+	uv_poll_stop(poll); /* unwatched, the fd does not hide whether others are ready */
+	uv_idle_start(&b->idle, bell__uv_awake);
+	if (status < 0)
+		bell__uv_end(b, status);
+}
+
+/* A timer is due, another descriptor is ready, or an idle handle of others active: not about to block. */
+static inline int bell__uv_busy(const uv_loop_t *loop)
+{
+	struct pollfd others = {uv_backend_fd(loop), POLLIN, 0};
+
+	return uv_backend_timeout(loop) == 0 || poll(&others, 1, 0) != 0;
+}
+
+static inline void bell__uv_prepare(uv_prepare_t *prepare)
+{
+	struct bell_uv *b = (struct bell_uv *)prepare->data;
+	size_t left = b->budget;
+	uint32_t token;
+	int r = 0;
+
+	if (!uv_is_active((uv_handle_t *)&b->idle))
+		return;
+	/* One by one: when fn detaches, what is left stays queued. libuv still uses b then. */
+	for (; b->queue && left > 0 && bell_queue_poll(b->queue, &token, 1) == 1; left--)
+		b->fn(b->userdata, token);
+	if (!b->queue)
+		return;
+	uv_idle_stop(&b->idle); /* or it would always be busy */
+	if (bell_queue_notify_many(b->queue, NULL, 0) < 0 || /* closed: arm knows whether that was all */
+		(left > 0 && !bell__uv_busy(prepare->loop)))
+		r = bell_queue_arm(b->queue);
+	if (r < 0)
+		bell__uv_end(b, r);
+	else if (r == 0)
+		uv_idle_start(&b->idle, bell__uv_awake);
+	else
+		(void)uv_poll_start(&b->poll, UV_READABLE, bell__uv_rung);
 }
 
 #endif
