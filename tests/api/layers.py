@@ -14,6 +14,7 @@ HEADERS = {
     'doorbell/atomic.h': ['doorbell/base.h'],
     'doorbell/queue.h': ['doorbell/base.h', 'doorbell/atomic.h'],
     'doorbell/wait.h': ['doorbell/base.h', 'doorbell/atomic.h', 'doorbell/queue.h'],
+    'doorbell/local.h': ['doorbell/base.h'],
 }
 CORE = list(HEADERS)
 ADAPT = CORE[:3]
