@@ -10,5 +10,6 @@
 #include <doorbell/queue.h>
 #include <doorbell/wait.h>
 #include <doorbell/local.h>
+#include <doorbell/hub.h>
 
 #endif
