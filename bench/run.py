@@ -34,6 +34,7 @@ WRONG = 99
 PROGRAMS = {
     'queue': ([], ['--rounds', '20']),
     'local': ([], ['--rounds', '20']),
+    'hub': ([], ['--rounds', '5']),
     'contend': ([], ['--rounds', '2']),
     'wake': ([], ['--rounds', '2']),
     'spin': ([], ['--rounds', '1']),

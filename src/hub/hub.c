@@ -212,18 +212,20 @@ int bell_hub_register(struct bell_hub *hub, const char *hint, struct bell_handle
 static unsigned push_all(struct slot *slot, int64_t value, struct wakes *wakes)
 {
 	struct bell__link *l;
+	uint64_t dropped = 0;
 	unsigned took = 0;
 
 	for (l = slot->subscriptions.next; l != &slot->subscriptions; l = l->next) {
 		struct subscription *s = subscription_of(l);
-		const uint64_t dropped = s->dropped;
 
+		dropped -= s->dropped;
 		if (bell__ring_push(s, value)) {
-			bell__wakes_add_queue(wakes, s->client->queue, s->index);
+			bell__wakes_add_client(wakes, s->client->queue, s->index);
 			took++;
 		}
-		count(&slot->counts.dropped, s->dropped - dropped);
+		dropped += s->dropped;
 	}
+	count(&slot->counts.dropped, dropped);
 	return took;
 }
 
@@ -282,7 +284,7 @@ static void close_all(struct slot *slot, struct wakes *wakes)
 			&slot->n_subscriptions, slot->n_subscriptions - 1); /* a statistic */
 		BELL_INJECT(closing);
 		bell_store_release(&s->closed, 1); /* H4: after all values, and our last look */
-		bell__wakes_add_queue(wakes, queue, token);
+		bell__wakes_add_client(wakes, queue, token);
 		bell_queue_unref(queue);
 	}
 }

@@ -197,15 +197,18 @@ uint64_t bell__ring_count(const struct subscription *s);
 struct wakes {
 	unsigned n;
 	struct {
-		uint32_t *futex;
+		uint32_t *futex; /* or NULL */
 		struct bell_queue *queue;
-		uint32_t token;
+		uint32_t token;	 /* or RING_ONLY */
 	} list[WAKES];
 };
 
-/* wake.c */
+/* wake.c: a thread that waits; somebody's queue, whose token is notified with the other wakes; a client's
+ * queue, whose token is queued at once and whose bell, if it has to be, is rung with the other wakes. Only
+ * the last may be called when the list is full. */
 void bell__wakes_add_futex(struct wakes *wakes, uint32_t *futex);
-void bell__wakes_add_queue(struct wakes *wakes, struct bell_queue *queue, uint32_t token);
+void bell__wakes_add_token(struct wakes *wakes, struct bell_queue *queue, uint32_t token);
+void bell__wakes_add_client(struct wakes *wakes, struct bell_queue *queue, uint32_t token);
 void bell__wakes_make(struct wakes *wakes);
 
 /* waiter.c: end the waiting of all waiters of a slot, which is locked, and may be unlocked in between; more

@@ -39,7 +39,7 @@ unsigned bell__waiters_end(struct slot *slot, uint32_t state, int64_t value, str
 		bell_store_relaxed(&slot->n_waiters, slot->n_waiters - 1); /* a statistic */
 		w->value = value;
 		if (w->queue)
-			bell__wakes_add_queue(wakes, w->queue, w->token);
+			bell__wakes_add_token(wakes, w->queue, w->token);
 		else
 			bell__wakes_add_futex(wakes, &w->state);
 		bell_store_release(&w->state, state); /* H5 */
