@@ -155,8 +155,7 @@ struct slot *bell__slot_lock(struct bell_hub *hub, struct bell_handle handle)
 bool bell__slot_listen(struct slot *slot)
 {
 	if (!(slot->word & LISTENED))
-		bell_store_release(
-			&slot->word, slot->word | LISTENED); /* H1: before the membarrier */
+		bell_store_release(&slot->word, slot->word | LISTENED); /* H1: the fence follows */
 	return slot->word & FENCED;
 }
 

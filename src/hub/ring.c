@@ -20,6 +20,7 @@ bool bell__ring_push(struct subscription *s, int64_t value)
 		count(&s->dropped, 1);
 		return false;
 	}
+	BELL_INJECT(dropping);
 	/* Refused: the consumer took the oldest just now, and there is room. */
 	if (full && bell_cas_acq_rel(&s->head, &head, head + 1)) /* H3 */
 		count(&s->dropped, 1);
@@ -39,16 +40,14 @@ bool bell__ring_take(struct subscription *s, struct cell *ret_cell)
 		if (head == bell_load_acquire(&s->tail)) /* H2 */
 			return false;
 		cell = &s->cells[head & s->mask];
-		ret_cell->number =
-			bell_load_relaxed(&cell->number); /* H3 tells if they are of one value */
-		ret_cell->value = bell_load_relaxed(&cell->value); /* the same */
+		ret_cell->number = bell_load_relaxed(&cell->number); /* H3 tells if it is good */
+		ret_cell->value = bell_load_relaxed(&cell->value);   /* the same */
 		BELL_INJECT(value_copied);
 		if (s->policy == BELL_DROP_NEWEST) { /* nobody else moves head */
 			bell_store_release(&s->head, head + 1); /* H3: before push writes there again */
 			return true;
 		}
-		if (bell_cas_acq_rel(
-			    &s->head, &head, head + 1)) /* H3: before push writes there again */
+		if (bell_cas_acq_rel(&s->head, &head, head + 1)) /* H3: the same */
 			return true;
 	}
 }

@@ -3,7 +3,8 @@
  * hub_litmus.c: change, then notify, against prepare, check, wait; and against subscribe, check. Both sides
  * may not miss each other. One notify a round, at a random moment around that of the check, with a word
  * that is quiet, so that notify has nothing but its one look.
- * Usage: hub_litmus wait|bind|subscribe [ROUNDS [SECONDS OF PATIENCE]]. Ends with 1 when a change was missed.
+ * Usage: hub_litmus wait|bind|subscribe [ROUNDS [SECONDS OF PATIENCE]]. Ends with 1, or by an alarm, when a
+ * change was missed.
  */
 #include <errno.h>
 #include <pthread.h>
