@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/probe.h"
 #include "hub/hub.h"
 
 /* The defaults and the most of each limit: hub.h tells them. */
@@ -249,6 +250,7 @@ static BELL_COLD int notify_slow(struct bell_hub *hub, struct bell_handle handle
 	count(&slot->counts.notifies, 1);
 	count(&slot->counts.reached, reached);
 	pthread_mutex_unlock(&slot->lock);
+	BELL_PROBE4(notify, handle.index, handle.generation, value, reached);
 	bell__wakes_make(&wakes);
 	return (int)reached;
 }

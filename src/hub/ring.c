@@ -6,7 +6,14 @@
  * A cell is written again only after its producer has seen head beyond it. So a consumer that read a cell
  * while it was written anew finds its compare-and-swap refused, wherever it was stopped in between.
  */
+#include "core/probe.h"
 #include "hub/hub.h"
+
+static void count_drop(struct subscription *s)
+{
+	BELL_PROBE3(drop, s->handle.index, s->handle.generation, subscription_id(s));
+	count(&s->dropped, 1);
+}
 
 bool bell__ring_push(struct subscription *s, int64_t value)
 {
@@ -17,13 +24,13 @@ bool bell__ring_push(struct subscription *s, int64_t value)
 
 	s->told++;
 	if (full && s->policy == BELL_DROP_NEWEST) {
-		count(&s->dropped, 1);
+		count_drop(s);
 		return false;
 	}
 	BELL_INJECT(dropping);
 	/* Refused: the consumer took the oldest just now, and there is room. */
 	if (full && bell_cas_acq_rel(&s->head, &head, head + 1)) /* H3 */
-		count(&s->dropped, 1);
+		count_drop(s);
 	BELL_INJECT(making_room);
 	bell_store_relaxed(&cell->number, s->told); /* tail's release publishes both: H2 */
 	bell_store_relaxed(&cell->value, value);    /* the same */
