@@ -15,6 +15,10 @@
 #ifdef BELL_PROBES
 #include <sys/sdt.h>
 
+#ifdef __clang__ /* of what those macros expand to */
+#pragma clang diagnostic ignored "-Wgnu-zero-variadic-macro-arguments"
+#endif
+
 #define BELL_PROBE1(name, a)	      DTRACE_PROBE1(doorbell, name, a)
 #define BELL_PROBE3(name, a, b, c)    DTRACE_PROBE3(doorbell, name, a, b, c)
 #define BELL_PROBE4(name, a, b, c, d) DTRACE_PROBE4(doorbell, name, a, b, c, d)
