@@ -33,6 +33,8 @@ WRONG = 99
 # Arguments of a program for a run that says something, and for one that only shows that it works.
 PROGRAMS = {
     'queue': ([], ['--rounds', '20']),
+    'local': ([], ['--rounds', '20']),
+    'hub': ([], ['--rounds', '5']),
     'contend': ([], ['--rounds', '2']),
     'wake': ([], ['--rounds', '2']),
     'spin': ([], ['--rounds', '1']),

@@ -9,5 +9,7 @@
 #include <doorbell/atomic.h>
 #include <doorbell/queue.h>
 #include <doorbell/wait.h>
+#include <doorbell/local.h>
+#include <doorbell/hub.h>
 
 #endif

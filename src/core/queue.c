@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "core/core.h"
+#include "core/probe.h"
 
 /* After this many arms without a ring the fd is read all the same: a stray write by somebody else
  * then costs a level-triggered loop a few wake-ups instead of spinning until the next ring. */
@@ -174,6 +175,7 @@ void bell__claim_and_ring(struct bell_queue *q)
 	if (!(before & BELL__ASLEEP))
 		return;
 	BELL_INJECT(ringing);
+	BELL_PROBE1(ring, q->fd);
 	(void)bell_fetch_add_relaxed(&q->rings, 1); /* a statistic */
 	bell_write(q);
 	errno = saved;
@@ -293,6 +295,7 @@ void bell__paid(struct bell_queue *q, uint64_t taken)
 
 void bell__announced(struct bell_queue *q)
 {
+	BELL_PROBE1(arm, q->fd);
 	q->armed = 1;
 	count(&q->arms);
 }

@@ -15,12 +15,13 @@ import threading
 import table
 
 CORE = ("queue", "single", "wait", "base")
+HUB = ("client", "hub", "report", "ring", "waiter", "wake")
 LITMUS = ["tests/stress/litmus.c", "tests/stress/receivers.c"]
 INJECT = ["-include", "tests/stress/inject.h"]
 # A killer that takes longer has not caught anything.
 PATIENCE = 120
 # Killers that wait for a race to happen. That it did not, in so many rounds, is no verdict.
-RACES = ("litmus", "storm", "claim")
+RACES = ("litmus", "storm", "claim", "hub_litmus")
 
 
 def sources_of(program):
@@ -29,6 +30,10 @@ def sources_of(program):
         return LITMUS
     if program.startswith("storm"):
         return LITMUS + ["tests/stress/storm.c"] + INJECT
+    if program == "hub_litmus":
+        return ["tests/stress/hub_litmus.c"]
+    if program.startswith("hub_inject"):
+        return [f"tests/stress/{program}.c", "tests/stress/stops.c", "tests/runner.c", *INJECT, "-lcheck"]
     if program == "claim":
         return ["tests/stress/claim.c"]
     if program.startswith("inject"):
@@ -47,7 +52,10 @@ FAULT = ["tests/fault/refuse.c", "tests/runner.c", "-Itests/fault", "-lcheck", *
 
 def mutate(root, directory, file, text, replacement):
     """The library's sources in directory, one of them changed."""
-    for path in ["include/doorbell/queue.h", "src/core/core.h"] + [f"src/core/{name}.c" for name in CORE]:
+    sources = [f"src/core/{name}.c" for name in CORE]
+    if file.startswith("src/hub/"):
+        sources += ["src/hub/hub.h", "src/core/local.c"] + [f"src/hub/{name}.c" for name in HUB]
+    for path in ["include/doorbell/queue.h", "src/core/core.h"] + sources:
         with open(f"{root}/{path}", encoding="utf-8") as f:
             body = f.read()
         if path == file:
@@ -67,6 +75,8 @@ def try_mutant(compiler, root, mutant):
         flags = ["-std=gnu11", "-O2", "-w", "-D_GNU_SOURCE", "-pthread", f"-I{d}/include", f"-I{d}/src", "-Iinclude", "-Isrc",
                  "-Itests", "-Itests/stress", "-Itests/unit"]
         core = [f"{d}/src/core/{name}.c" for name in CORE]
+        if file.startswith("src/hub/"):
+            core += [f"{d}/src/core/local.c"] + [f"{d}/src/hub/{name}.c" for name in HUB]
         libraries = subprocess.run(["pkg-config", "--libs", "check"], stdout=subprocess.PIPE, text=True,
                                    check=True).stdout.split()
         subprocess.run([compiler, *flags, *sources_of(program), *core, "-o", f"{d}/killer", *libraries],

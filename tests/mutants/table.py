@@ -8,6 +8,8 @@ arguments; it catches the mutant by failing.
 
 HEADER, QUEUE, WAIT = "include/doorbell/queue.h", "src/core/queue.c", "src/core/wait.c"
 SINGLE_C = "src/core/single.c"
+HUB_H, HUB_C, RING_C = "src/hub/hub.h", "src/hub/hub.c", "src/hub/ring.c"
+WAITER_C, WAKE_C, CLIENT_C = "src/hub/waiter.c", "src/hub/wake.c", "src/hub/client.c"
 
 DATA = ("litmus", "data", "--first", "--mode", "spin", "--rounds", "20000000")
 SLEEP = ("litmus", "sleep", "--first", "--mode", "level", "--rounds", "1000000", "--patience", "3")
@@ -15,6 +17,8 @@ CROWD = ("litmus", "sleep", "--first", "--mode", "wait", "--producers", "3", "--
 SINGLE_DATA = (*DATA, "--single")
 INJECT = ("inject", "3")
 INJECT_ARM = ("inject_arm", "3")
+HUB_INJECT, HUB_INJECT_CLIENT = ("hub_inject",), ("hub_inject_client",)
+HUB_LITMUS = ("hub_litmus", "wait", "1000000", "3")
 
 
 def storm(point, action, race, mode, rounds="200000"):
@@ -225,4 +229,65 @@ MUTANTS = {
         SINGLE_C, "	if (fenced && empty && !(v & BELL__CLOSED))\n", "	if (fenced && empty)\n", ("unit/queue_close",)),
     "the end of a single producer does not wait for its last slot (A2)": (
         SINGLE_C, "	return empty && v & BELL__CLOSED ? -ESHUTDOWN : 0;", "	return v & BELL__CLOSED ? -ESHUTDOWN : 0;", INJECT),
+    # -- the hub -------------------------------------------------------------------------------
+    "who begins to listen makes no fence (H1)": (
+        HUB_C, "	const bool done = membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED); /* H1 */", "	const bool done = true;", HUB_LITMUS),
+    "who begins to listen does not say so (H1)": (
+        HUB_C, "		bell_store_release(&slot->word, slot->word | LISTENED); /* H1: the fence follows */\n", "		;\n",
+        HUB_INJECT),
+    "an old fence is taken for a new one (H1)": (
+        HUB_C, "	if (link->next)\n		bell_store_release(&slot->word, slot->word | FENCED); /* H1 */",
+        "	bell_store_release(&slot->word, slot->word | FENCED); /* H1 */", HUB_INJECT),
+    "the word is quiet as soon as it is notified": (
+        HUB_C, "	if (link_empty(&slot->subscriptions) && link_empty(&slot->waiters)) {", "	if (link_empty(&slot->waiters)) {",
+        ("unit/hub_client",)),
+    "a slot counts no generations": (
+        HUB_C, "	handle.generation = ++slot->generation;", "	handle.generation = slot->generation = 1;", ("unit/hub",)),
+    "a slot whose generations are used up is registered again": (
+        HUB_C, "	if (handle.generation == UINT32_MAX)\n		hub->retired++;\n	else\n", "", ("unit/hub",)),
+    "nothing registered is registered with generation 0": (
+        HUB_H, "	UNUSED = 4,", "	UNUSED = 0,", ("unit/hub",)),
+    "unregister leaves the word": (
+        HUB_C, "	bell_store_release(&slot->word, UNUSED); /* H1 */\n", "", ("unit/hub",)),
+    "unregister leaves the waiters": (
+        HUB_C, "	canceled = bell__waiters_end(slot, CANCELED, 0, &wakes);", "	canceled = 0;", ("unit/hub_wait",)),
+    "unregister tells the end before it has unlinked (H4)": (
+        HUB_C, "		BELL_INJECT(closing);\n		bell_store_release(&s->closed, 1); /* H4: after all values, and our last look */\n"
+        "		bell__wakes_add_client(wakes, queue, token);\n",
+        "		bell__wakes_add_client(wakes, queue, token);\n		BELL_INJECT(closing);\n		bell_store_release(&s->closed, 1);\n",
+        HUB_INJECT_CLIENT),
+    "the end overtakes the last values (H4)": (
+        CLIENT_C, "	value = bell__ring_take(s, &cell);", "	value = !closed && bell__ring_take(s, &cell);", ("unit/hub_values",)),
+    "a full ring is written over": (
+        RING_C, "	bool full = tail - head == s->depth;", "	bool full = false && head;", ("unit/hub_values",)),
+    "the oldest value goes without asking who has it (H3)": (
+        RING_C, "	if (full && bell_cas_acq_rel(&s->head, &head, head + 1)) /* H3 */",
+        "	if (full && (bell_store_release(&s->head, head + 1), 1))", HUB_INJECT_CLIENT),
+    "a value is taken without asking who has it (H3)": (
+        RING_C, "		if (bell_cas_acq_rel(&s->head, &head, head + 1)) /* H3: the same */",
+        "		bell_store_release(&s->head, head + 1);\n		", HUB_INJECT_CLIENT),
+    "a dropped value is not counted": (
+        RING_C, "	s->told++;\n	if (full && s->policy == BELL_DROP_NEWEST) {\n",
+        "	if (full && s->policy == BELL_DROP_NEWEST) {\n", ("unit/hub_values",)),
+    "a waiter that gives up does not look once more (H5)": (
+        WAITER_C, "	waiting = w->link.next;\n	if (waiting) {", "	waiting = true;\n	if (w->link.next) {", HUB_INJECT),
+    "a waiter that gives up stays linked": (
+        WAITER_C, "	if (waiting) {\n		link_remove(&w->link);\n", "	if (waiting) {\n", ("unit/hub_wait",)),
+    "who comes between two goes is woken, too": (
+        WAITER_C, "		link_remove(&w->link);\n		bell_store_relaxed(&slot->n_waiters, slot->n_waiters - 1); /* a statistic */\n		w->value",
+        "		link_remove(&w->link);\n		if (link_empty(&ours))\n			link_move_all(&slot->waiters, &ours);\n"
+        "		bell_store_relaxed(&slot->n_waiters, slot->n_waiters - 1);\n		w->value", HUB_INJECT),
+    "a waiter that is notified is not woken": (
+        WAKE_C, "			(void)syscall(FUTEX, wakes->list[i].futex, FUTEX_WAKE_PRIVATE, 1);", "			;", ("unit/hub_wait",)),
+    "a client that sleeps is not rung": (
+        WAKE_C, "	if (!bell__queue_must_ring(queue, before))\n		return;\n", "	return;\n", ("unit/hub_client",)),
+    "a client that is rung late is not kept": (
+        WAKE_C, "		add(wakes, NULL, bell_queue_ref(queue), RING_ONLY);", "		add(wakes, NULL, queue, RING_ONLY);", ("unit/hub_client",)),
+    "a busy subscription keeps its turn": (
+        CLIENT_C, "	do {\n		polled = poll_tokens(client);", "	do {\n		polled = bell_local_count(client->ready) ? 1 : poll_tokens(client);",
+        ("unit/hub_client",)),
+    "arm does not know what next has polled": (
+        CLIENT_C, "	if (bell_local_count(client->ready))\n		return 0;\n", "", ("unit/hub_client",)),
+    "a place is given again with the id of before": (
+        CLIENT_C, "	s->generation++;\n	r = attach(s);", "	s->generation = 1;\n	r = attach(s);", ("unit/hub_client",)),
 }
