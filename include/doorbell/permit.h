@@ -49,8 +49,8 @@
  *
  * Freeing. A waiter may go once it is out: after wait, whatever it returned, after cancel, and after enable or
  * bind said 1. A permit may go when nobody is in a call on it and nobody is queued; and who was woken by
- * notify_one or notify_last may free it at once, though that call has not returned yet. (A notify_all with
- * more than BELL_PERMIT_BATCH to wake uses it until it returns.)
+ * notify_one or notify_last may free it at once, though that call has not returned yet. A notify_all uses it
+ * until it returns.
  *
  * No call here is signal-safe: a handler notifies a queue. None is a point of cancellation of
  * pthread_cancel(3), the wait neither; between enable or bind and its end the owner may be at one of its own,
@@ -125,7 +125,8 @@ BELL_PUBLIC BELL_NONNULL(1, 2) int bell_permit_enable(
 /**
  * bell_permit_wait(): sleep until w is notified; queues it first if it is not.
  * timeout_ns: nanoseconds on CLOCK_MONOTONIC; < 0: for ever; 0: do not block; INT64_MAX is fine.
- * Returns 0: notified, as enable's 1; -ETIMEDOUT; -EINTR: a signal handler ran; -EINVAL: not prepared. A
+ * Returns 0: notified, as enable's 1; -ETIMEDOUT; -EINTR: a signal handler ran (one with
+ * SA_RESTART may go unnoticed); -EINVAL: not prepared. A
  * notification wins over errors. Whatever it returns, w is out and need not be cancelled. After an error
  * it is as after prepare, from when its generation is: call again and miss no broadcast, at a new place.
  * A bound waiter is unbound first. Spurious wakes are not passed on.

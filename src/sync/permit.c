@@ -138,32 +138,34 @@ static bool store_permit(struct bell_permit *p)
 	return false;
 }
 
-/* Under the lock: choose the first or the last, or store it. Returns how many were chosen. */
-static int notify_locked(struct bell_permit *p, enum by by, struct batch *b)
+/* Take the lock, if somebody is queued. */
+static bool lock_waiting(struct bell_permit *p)
 {
-	struct bell_waiter *w;
-
-	if (store_permit(p))
-		return 0;
-	w = by == LAST ? p->last : p->first;
-	unlink_waiter(p, w);
-	choose(w, by, b);
-	return 1;
+	lock(p);
+	if ((bell_load_relaxed(&p->state) & STATE) == WAITING) /* stands still under the lock */
+		return true;
+	unlock(p);
+	return false;
 }
 
+/* A notification is stored without the lock, also where somebody was queued and is no more: it is then the last
+ * that is touched of the permit, which whoever takes it may free. */
 static int notify(struct bell_permit *p, enum by by)
 {
+	struct bell_waiter *w;
 	struct batch b;
-	int woken;
 
-	if (store_permit(p))
-		return 0;
+	do {
+		if (store_permit(p))
+			return 0;
+	} while (!lock_waiting(p));
+	w = by == LAST ? p->last : p->first;
+	unlink_waiter(p, w);
 	b.count = 0;
-	lock(p);
-	woken = notify_locked(p, by, &b);
+	choose(w, by, &b);
 	unlock(p);
 	wake(&b);
-	return woken;
+	return 1;
 }
 
 int bell_permit_notify_one(struct bell_permit *p)
@@ -220,20 +222,17 @@ int bell_permit_notify_all(struct bell_permit *p)
 	bool more = true;
 	int queued;
 
-	if (move_on(p))
-		return 0;
-	lock(p);
-	if (move_on(p)) {
-		unlock(p);
-		return 0;
-	}
+	do {
+		if (move_on(p))
+			return 0;
+	} while (!lock_waiting(p));
 	queued = take_all(p, &head);
 	while (more) {
 		choose_some(&head, &b);
 		more = head.next != NULL;
 		unlock(p);
 		wake(&b);
-		if (more) /* else the permit may be gone */
+		if (more)
 			lock(p);
 	}
 	return queued;
@@ -306,10 +305,8 @@ static bool settle(struct bell_permit *p, struct bell_waiter *w, bool leave, boo
 {
 	struct bell_queue *q = NULL;
 	bool past = false;
-	struct batch b;
 	enum by by;
 
-	b.count = 0;
 	lock(p);
 	by = w->chosen;
 	if (by == NOBODY) {
@@ -319,12 +316,11 @@ static bool settle(struct bell_permit *p, struct bell_waiter *w, bool leave, boo
 			q = w->queue;
 			w->queue = NULL;
 		}
-	} else if (hand_on && by != ALL) {
-		(void)notify_locked(p, by, &b);
 	}
 	unlock(p);
 	(void)bell_queue_unref(q);
-	wake(&b);
+	if (hand_on && (by == FIRST || by == LAST))
+		(void)notify(p, by);
 	while (by != NOBODY && sleep_until(w, INT64_MAX) < 0)
 		; /* a signal */
 	return by != NOBODY || past;
