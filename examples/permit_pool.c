@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * permit_pool.c: a pool of connections for more threads than there are. Who finds none waits in line; who gives
- * one back wakes the first in line, and nobody else.
- *
- * permit_pool [ROUNDS]: how often each thread uses a connection.
+ * permit_pool.c [ROUNDS]: a pool of connections for more threads than there are. Who finds none
+ * waits in line; who gives one back wakes the first in line, and nobody else.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -14,49 +12,38 @@
 
 enum { CONNECTIONS = 2, THREADS = 4 };
 
-struct connection {
-	int used; /* by one thread at a time, so it needs no lock */
-	struct connection *next;
-};
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct connection connections[CONNECTIONS], *idle;
+static atomic_int idle[CONNECTIONS], used; /* idle: 1, nobody has it */
 static struct bell_permit available;
 static int rounds;
 
-static struct connection *try_acquire(void)
+static int try_acquire(void)
 {
-	struct connection *c;
+	int c = 0;
 
-	pthread_mutex_lock(&lock);
-	c = idle;
-	if (c)
-		idle = c->next;
-	pthread_mutex_unlock(&lock);
-	return c;
+	while (c < CONNECTIONS && !atomic_exchange(&idle[c], 0))
+		c++;
+	return c < CONNECTIONS ? c : -1;
 }
 
-static void release(struct connection *c)
+static void release(int c)
 {
-	pthread_mutex_lock(&lock);
-	c->next = idle;
-	idle = c;
-	pthread_mutex_unlock(&lock);
+	atomic_store(&idle[c], 1);
 	bell_permit_notify_one(&available);
 }
 
-/* In line before the look: of two releases at once each then finds a waiter of its own, where a permit stored
- * stands for both. Who finds a connection leaves the line, and hands on what it was chosen for meanwhile. */
-static struct connection *acquire(void)
+/* In line before the look: of two releases at once each then finds a waiter of its own, where a
+ * permit stored stands for both. Who finds a connection leaves the line, and hands on what it was
+ * chosen for meanwhile. */
+static int acquire(void)
 {
-	struct connection *c;
 	struct bell_waiter w;
+	int c;
 
 	for (;;) {
 		bell_permit_prepare(&available, &w);
 		bell_permit_enable(&available, &w);
 		c = try_acquire();
-		if (c)
+		if (c >= 0)
 			break;
 		bell_permit_wait(&available, &w, -1);
 	}
@@ -66,12 +53,11 @@ static struct connection *acquire(void)
 
 static void *use_connections(void *arg)
 {
-	struct connection *c;
-	int i;
+	int i, c;
 
 	for (i = 0; i < rounds; i++) {
 		c = acquire();
-		c->used++;
+		atomic_fetch_add(&used, 1);
 		release(c);
 	}
 	return arg;
@@ -80,18 +66,16 @@ static void *use_connections(void *arg)
 int main(int argc, char **argv)
 {
 	pthread_t threads[THREADS];
-	int i, used = 0;
+	int i;
 
 	rounds = argc > 1 ? atoi(argv[1]) : 100;
 	for (i = 0; i < CONNECTIONS; i++)
-		release(&connections[i]);
+		release(i);
 	for (i = 0; i < THREADS; i++)
 		if (pthread_create(&threads[i], NULL, use_connections, NULL) != 0)
 			return EXIT_FAILURE;
 	for (i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
-	for (i = 0; i < CONNECTIONS; i++)
-		used += connections[i].used;
 	printf("%d threads used %d connections %d times\n", THREADS, CONNECTIONS, used);
 	return used == THREADS * rounds ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * permit_shutdown.c: graceful shutdown. Workers handle jobs until they are told to stop; then each finishes
- * the one that it has, and goes. One broadcast reaches all: those that sleep, and those that are just about to.
+ * permit_shutdown.c: graceful shutdown. Workers handle jobs until they are told to stop; then each
+ * finishes the one that it has, and goes. One broadcast reaches all: those that sleep, and those
+ * that are just about to.
  *
  * permit_shutdown [ROUNDS]: so many servers, one after the other.
  */
@@ -37,7 +38,8 @@ static void *work(void *arg)
 	struct bell_waiter w;
 
 	for (;;) {
-		bell_permit_prepare(&s->changed, &w); /* before the looks, or a change between is lost */
+		bell_permit_prepare(
+			&s->changed, &w); /* before the looks, or a change between is lost */
 		if (take_job(s))
 			atomic_fetch_add(&s->done, 1);
 		else if (atomic_load(&s->stopping))

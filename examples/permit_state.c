@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * permit_state.c: wait for a state. A service starts, becomes ready, and ends; others wait until it is ready, or
- * has failed to be: the state is under a mutex, the permit says that it has changed.
- *
- * permit_state [ROUNDS]: so many services, one after the other.
+ * permit_state.c [ROUNDS]: wait for a state. A service starts; others wait until it is ready, or
+ * has failed to be. The state is under a mutex, the permit says that it has changed.
  */
 #include <pthread.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -46,7 +43,8 @@ static void *wait_until_ready(void *arg)
 	enum state state;
 
 	for (;;) {
-		bell_permit_prepare(&s->changed, &w); /* before the look, or a change between is lost */
+		bell_permit_prepare(
+			&s->changed, &w); /* before the look, or a change between is lost */
 		state = state_of(s);
 		if (state != STARTING)
 			return state == READY ? s : NULL;
@@ -54,12 +52,12 @@ static void *wait_until_ready(void *arg)
 	}
 }
 
-static bool start_service(enum state outcome)
+static int start_service(enum state outcome)
 {
 	struct service s = {.lock = PTHREAD_MUTEX_INITIALIZER};
 	pthread_t waiters[WAITERS];
-	int i, ready = 0;
 	void *result;
+	int i, right = 0;
 
 	for (i = 0; i < WAITERS; i++)
 		if (pthread_create(&waiters[i], NULL, wait_until_ready, &s) != 0)
@@ -67,9 +65,9 @@ static bool start_service(enum state outcome)
 	set_state(&s, outcome);
 	for (i = 0; i < WAITERS; i++) {
 		pthread_join(waiters[i], &result);
-		ready += result != NULL;
+		right += (result != NULL) == (outcome == READY);
 	}
-	return ready == (outcome == READY ? WAITERS : 0);
+	return right == WAITERS;
 }
 
 int main(int argc, char **argv)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * futex.c: futexes of one process, by the bare system call: glibc has no other, and it is not a point of
- * cancellation, so no thread leaves with its waiter still queued.
+ * futex.c: futexes of one process, by the bare system call: glibc has no other, and it is not a
+ * point of cancellation, so no thread leaves with its waiter still queued.
  */
 #include <errno.h>
 #include <limits.h>

@@ -2,17 +2,19 @@
  *
  * permit.c: one word decides, a list of sleepers obeys.
  *
- * The word is generation << 2 and one of three states. EMPTY and NOTIFIED change into each other, and the
- * generation moves in them, by anybody's exchange. WAITING means that somebody is queued: it is entered and
- * left under the lock, and while it lasts only the holder of the lock changes the word.
+ * The word is generation << 2 and one of three states. EMPTY and NOTIFIED change into each other,
+ * and the generation moves in them, by anybody's exchange. WAITING means that somebody is queued:
+ * it is entered and left under the lock, and while it lasts only the holder of the lock changes the
+ * word.
  *
- * A waiter is chosen under the lock: taken out of the list, and chosen says by what. After the lock is released
- * the notifier lets go of it: LET_GO in its word is the last that it touches of waiter and permit. So the owner
- * of a chosen waiter never goes before that, and whoever is told that it was woken may free the permit.
+ * A waiter is chosen under the lock: taken out of the list, and chosen says by what. After the lock
+ * is released the notifier lets go of it: LET_GO in its word is the last that it touches of waiter
+ * and permit. So the owner of a chosen waiter never goes before that, and whoever is told that it
+ * was woken may free the permit.
  *
- * A broadcast moves the generation, and with it takes the whole list, at one moment; then it chooses batch by
- * batch. Whoever is still in its list meanwhile counts as notified, by generation: a queued waiter is in
- * the permit's own list if and only if its generation is the permit's.
+ * A broadcast moves the generation, and with it takes the whole list, at one moment; then it
+ * chooses batch by batch. Whoever is still in its list meanwhile counts as notified, by generation:
+ * a queued waiter is in the permit's own list if and only if its generation is the permit's.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -70,8 +72,8 @@ static uint64_t generation_of(uint64_t v)
 /* Was there a broadcast since w was prepared? Under the lock. */
 static bool is_past(const struct bell_permit *p, const struct bell_waiter *w)
 {
-	/* w is in the permit's list: the word stands still; or in a broadcast's: that one moved it before it
-	 * released the lock. */
+	/* w is in the permit's list: the word stands still; or in a broadcast's: that one moved it
+	 * before it released the lock. */
 	return generation_of(bell_load_relaxed(&p->state)) != w->generation;
 }
 
@@ -103,7 +105,8 @@ static void choose(struct bell_waiter *w, enum by by, struct batch *b)
 	b->chosen[b->count++].token = w->token;
 	if (w->queue) {
 		w->queue = NULL;
-		bell_store_release(&w->word, LET_GO); /* N2: nobody sleeps on it, so let go already */
+		bell_store_release(
+			&w->word, LET_GO); /* N2: nobody sleeps on it, so let go already */
 	}
 }
 
@@ -121,16 +124,18 @@ static void wake(const struct batch *b)
 			continue;
 		}
 		word = &b->chosen[i].waiter->word;
-		if (bell_exchange_acq_rel(word, LET_GO) == ASLEEP) /* N2: from here on it may be gone */
+		if (bell_exchange_acq_rel(word, LET_GO) ==
+			ASLEEP) /* N2: from here on it may be gone */
 			bell__futex_wake(word);
 	}
 }
 
-/* Store a notification, unless somebody waits. NOTIFIED becomes NOTIFIED by an exchange, too: whoever takes
- * it then sees what this notifier wrote. */
+/* Store a notification, unless somebody waits. NOTIFIED becomes NOTIFIED by an exchange, too:
+ * whoever takes it then sees what this notifier wrote. */
 static bool store_permit(struct bell_permit *p)
 {
-	uint64_t v = bell_load_relaxed(&p->state); /* a first look: the exchange or the lock decides */
+	uint64_t v =
+		bell_load_relaxed(&p->state); /* a first look: the exchange or the lock decides */
 
 	while ((v & STATE) != WAITING)
 		if (bell_cas_acq_rel(&p->state, &v, generation_of(v) | NOTIFIED)) /* N1 */
@@ -148,8 +153,8 @@ static bool lock_waiting(struct bell_permit *p)
 	return false;
 }
 
-/* A notification is stored without the lock, also where somebody was queued and is no more: it is then the last
- * that is touched of the permit, which whoever takes it may free. */
+/* A notification is stored without the lock, also where somebody was queued and is no more: it is
+ * then the last that is touched of the permit, which whoever takes it may free. */
 static int notify(struct bell_permit *p, enum by by)
 {
 	struct bell_waiter *w;
@@ -181,7 +186,8 @@ int bell_permit_notify_last(struct bell_permit *p)
 /* Move the generation, unless somebody is queued. */
 static bool move_on(struct bell_permit *p)
 {
-	uint64_t v = bell_load_relaxed(&p->state); /* a first look: the exchange or the lock decides */
+	uint64_t v =
+		bell_load_relaxed(&p->state); /* a first look: the exchange or the lock decides */
 
 	while ((v & STATE) != WAITING)
 		if (bell_cas_acq_rel(&p->state, &v, v + GENERATION)) /* N1 */
@@ -195,7 +201,6 @@ static int take_all(struct bell_permit *p, struct bell_waiter *head)
 	int queued = (int)p->waiters;
 
 	head->next = p->first;
-	head->next->prev = head; /* so that unlinking never takes it for the permit's list */
 	p->first = p->last = NULL;
 	p->waiters = 0;
 	(void)bell_fetch_add_acq_rel(&p->state, GENERATION - WAITING); /* N1 */
@@ -211,7 +216,8 @@ static void choose_some(struct bell_waiter *head, struct batch *b)
 		w = head->next;
 		head->next = w->next;
 		if (w->next)
-			w->next->prev = head;
+			w->next->prev =
+				head; /* or unlinking would take it for the permit's first */
 	}
 }
 
@@ -254,7 +260,7 @@ static bool take(struct bell_permit *p, struct bell_waiter *w)
 	uint64_t v = w->generation | NOTIFIED;
 
 	return bell_cas_acq_rel(&p->state, &v, w->generation | EMPTY) || /* N1 */
-		generation_of(v) != w->generation;
+	       generation_of(v) != w->generation;
 }
 
 /* Queue w. False: it was notified by now, and a notification that was stored is taken. */
@@ -290,7 +296,8 @@ static int sleep_until(struct bell_waiter *w, int64_t deadline)
 	uint32_t v = AWAKE;
 	int r = 0;
 
-	(void)bell_cas_acq_rel(&w->word, &v, ASLEEP); /* N2: announce; it may be announced already */
+	(void)bell_cas_acq_rel(
+		&w->word, &v, ASLEEP); /* N2: announce; it may be announced already */
 	while (bell_load_acquire(&w->word) != LET_GO) { /* N2 */
 		if (r < 0)
 			return r;
@@ -299,8 +306,8 @@ static int sleep_until(struct bell_waiter *w, int64_t deadline)
 	return 0;
 }
 
-/* w is queued. True: it was notified, and is out. False: it was not, and with leave is out all the same.
- * hand_on: it does not want to have been chosen. */
+/* w is queued. True: it was notified, and is out. False: it was not, and with leave is out all the
+ * same. hand_on: it does not want to have been chosen. */
 static bool settle(struct bell_permit *p, struct bell_waiter *w, bool leave, bool hand_on)
 {
 	struct bell_queue *q = NULL;

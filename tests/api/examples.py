@@ -13,7 +13,8 @@ HEADERS = ['include/doorbell/queue.h', 'include/doorbell/wait.h',
            'include/doorbell/adapt/epoll.h', 'include/doorbell/adapt/uring.h',
            'include/doorbell/adapt/uv.h', 'include/doorbell/adapt/event.h',
            'include/doorbell/adapt/ev.h', 'include/doorbell/adapt/glib.h']
-PAGES = ['docs/man/bell.7', 'docs/man/bell_queue.3']
+HEADERS += ['include/doorbell/permit.h']
+PAGES = ['docs/man/bell.7', 'docs/man/bell_queue.3', 'docs/man/bell_permit.3']
 
 # A library's adapter: skipped without its header; what an example may take for granted besides.
 LIBRARIES = {

@@ -15,6 +15,7 @@ import threading
 import table
 
 CORE = ("queue", "single", "wait", "base")
+SYNC = ("permit", "futex")
 LITMUS = ["tests/stress/litmus.c", "tests/stress/receivers.c"]
 INJECT = ["-include", "tests/stress/inject.h"]
 # A killer that takes longer has not caught anything.
@@ -34,6 +35,10 @@ def sources_of(program):
     if program.startswith("inject"):
         return [f"tests/stress/{program}.c", "tests/stress/stops.c", "tests/runner.c", *INJECT, "-lcheck",
                 *(["tests/stress/receivers.c"] if program == "inject" else [])]
+    if program == "model/permit":
+        return [f"tests/model/permit/{name}.c" for name in ("explore", "play", "scenarios", "scenarios_more")] + EXPLORE
+    if program.startswith("tsan "):
+        return sources_of(program[5:]) + ["-fsanitize=thread", "-g"]
     if program == "fault/creation":
         return ["tests/fault/creation.c", *FAULT]
     if program == "fault/no_membarrier":
@@ -41,13 +46,16 @@ def sources_of(program):
     return [f"tests/{program}.c", "tests/runner.c", "-lcheck"] + HELPERS
 
 
+EXPLORE = ["-include", "tests/model/permit/step.h", "-Itests/model/permit", "-fno-stack-protector",
+           "-ftrivial-auto-var-init=pattern"]
 HELPERS = [f"tests/unit/{name}" for name in ("helpers.c", "load.c")]
 FAULT = ["tests/fault/refuse.c", "tests/runner.c", "-Itests/fault", "-lcheck", *HELPERS]
 
 
 def mutate(root, directory, file, text, replacement):
     """The library's sources in directory, one of them changed."""
-    for path in ["include/doorbell/queue.h", "src/core/core.h"] + [f"src/core/{name}.c" for name in CORE]:
+    for path in ["include/doorbell/queue.h", "src/core/core.h"] + [f"src/core/{name}.c" for name in CORE] + \
+            [f"src/sync/{name}.c" for name in SYNC]:
         with open(f"{root}/{path}", encoding="utf-8") as f:
             body = f.read()
         if path == file:
@@ -66,7 +74,9 @@ def try_mutant(compiler, root, mutant):
         mutate(root, d, file, text, replacement)
         flags = ["-std=gnu11", "-O2", "-w", "-D_GNU_SOURCE", "-pthread", f"-I{d}/include", f"-I{d}/src", "-Iinclude", "-Isrc",
                  "-Itests", "-Itests/stress", "-Itests/unit"]
-        core = [f"{d}/src/core/{name}.c" for name in CORE]
+        core = [f"{d}/src/core/{name}.c" for name in CORE] + [f"{d}/src/sync/permit.c"]
+        if program != "model/permit":  # which has futexes of its own
+            core.append(f"{d}/src/sync/futex.c")
         libraries = subprocess.run(["pkg-config", "--libs", "check"], stdout=subprocess.PIPE, text=True,
                                    check=True).stdout.split()
         subprocess.run([compiler, *flags, *sources_of(program), *core, "-o", f"{d}/killer", *libraries],

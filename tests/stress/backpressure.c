@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * The backpressure loop: a producer that finds a ring of two slots full waits until the consumer has made room
- * and says so to all. Many trials, a new ring each; one notify that is lost leaves the producer asleep, for a
- * consumer that finds nothing tells nobody.
+ * The backpressure loop: a producer that finds a ring of two slots full waits until the consumer
+ * has made room and says so to all. Many trials, a new ring each; one notify that is lost leaves
+ * the producer asleep, for a consumer that finds nothing tells nobody.
  *
  *	backpressure [TRIALS]	prepare, try, wait: no trial may hang
  *	backpressure late	the control, try, prepare, wait: has to hang, and that has to be noticed
  *
- * A trial hangs if the producer is queued, the ring is empty and the consumer is done with it: a state that
- * nothing ends. It is told by looking, not by a clock.
+ * A trial hangs if the producer is queued, the ring is empty and the consumer is done with it: a
+ * state that nothing ends. It is told by looking, not by a clock.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -70,8 +70,9 @@ static uint32_t drain(void)
 	return n;
 }
 
-/* Looked at with nothing left to drain, twice, the tail between: if the producer is queued all the while, it
- * was queued with the ring empty. In the control that is for ever; else it is about to be notified. */
+/* Looked at with nothing left to drain, twice, the tail between: if the producer is queued all the
+ * while, it was queued with the ring empty. In the control that is for ever; else it is about to be
+ * notified. */
 static bool is_stuck(void)
 {
 	const bool queued = bell_load_acquire(&trial.room.state) & 1;

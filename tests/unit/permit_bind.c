@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Waiters that are bound to a token of a queue: a notification becomes a token, once; the queue lives as long
- * as one may come; and in a loop nothing is lost.
+ * Waiters that are bound to a token of a queue: a notification becomes a token, once; the queue
+ * lives as long as one may come; and in a loop nothing is lost.
  */
 #include <sys/epoll.h>
 #include <unistd.h>

@@ -130,7 +130,9 @@ START_TEST(sleepers_are_woken_in_their_order)
 	for (i = 0; i < 4; i++) {
 		struct sleeper *next = &s[last ? 3 - i : i];
 
-		ck_assert_int_eq(last ? bell_permit_notify_last(&permit) : bell_permit_notify_one(&permit), 1);
+		ck_assert_int_eq(
+			last ? bell_permit_notify_last(&permit) : bell_permit_notify_one(&permit),
+			1);
 		ck_assert_int_eq(end_of(next), 0);
 		for (j = i + 1; j < 4; j++)
 			ck_assert(!bell_load_acquire(&s[last ? 3 - j : j].done));

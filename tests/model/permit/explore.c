@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * explore.c: a depth-first search over the decisions of a scheduler: run from the start along the decisions
- * of the last run, take the next way at the last of them where there is one, and go on as new.
+ * explore.c: a depth-first search over the decisions of a scheduler: run from the start along the
+ * decisions of the last run, take the next way at the last of them where there is one, and go on as
+ * new.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -24,7 +25,7 @@ struct thread {
 	const uint32_t *word; /* it sleeps on */
 	bool expires;	      /* it has a deadline */
 	int result;	      /* of its sleep */
-	uintptr_t low;	 /* the stack is in use from here on */
+	uintptr_t low;	      /* the stack is in use from here on */
 	jmp_buf context; /* what outlives a call, and nothing else: rubbish would tell equal states apart */
 	_Alignas(64) char stack[STACK];
 };
@@ -39,7 +40,7 @@ static struct {
 } path[DEPTH];
 static size_t depth, replayed;
 static unsigned interrupted; /* sleeps, so far in this run */
-static bool known; /* the state was seen before: nothing new comes of this run */
+static bool known;	     /* the state was seen before: nothing new comes of this run */
 
 unsigned long explore_runs, explore_states;
 const char *explore_failure;
