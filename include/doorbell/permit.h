@@ -104,8 +104,8 @@ struct bell_permit {
  * whatever was in it; it stays where it is until it is out. Every field is private.
  */
 struct bell_waiter {
-	struct bell_waiter *prev,
-		*next;		  /* under the permit's lock, as are the next two and chosen */
+	struct bell_waiter *prev; /* under the permit's lock, as are the next three and chosen */
+	struct bell_waiter *next;
 	struct bell_queue *queue; /* bound: notify this instead of the futex; holds a reference */
 	uint32_t token;
 	uint32_t word;	     /* a futex: does the owner sleep, has the notifier let go */
@@ -143,10 +143,9 @@ BELL_PUBLIC BELL_NONNULL(1, 2) int bell_permit_enable(struct bell_permit *p, str
  * bell_permit_wait(): sleep until w is notified; queues it first if it is not.
  * timeout_ns: nanoseconds on CLOCK_MONOTONIC; < 0: for ever; 0: do not block; INT64_MAX is fine.
  * Returns 0: notified, as enable's 1; -ETIMEDOUT; -EINTR: a signal handler ran (one with
- * SA_RESTART may go unnoticed); -EINVAL: not prepared. A
- * notification wins over errors. Whatever it returns, w is out and need not be cancelled. After an
- * error it is as after prepare, from when its generation is: call again and miss no broadcast, at a
- * new place.
+ * SA_RESTART may go unnoticed); -EINVAL: not prepared. A notification wins over errors.
+ * Whatever it returns, w is out and need not be cancelled. After an error it is as after prepare,
+ * from when its generation is: call again and miss no broadcast, at a new place.
  * A bound waiter is unbound first. Spurious wakes are not passed on.
  * Owner; blocks; else as enable. One exchange and no system call if there is a notification.
  */
@@ -170,9 +169,9 @@ BELL_PUBLIC BELL_NODISCARD BELL_NONNULL(1, 2, 3) int bell_permit_bind(
 /**
  * bell_permit_cancel(): wait no more. If w was chosen by notify_one or notify_last, that is handed
  * on in the same direction, or stored; a broadcast is not handed on.
- * Needed after an enable or a bind that returned 0, unless a later enable or bind returned 1, or a wait
- * returned anything at all. Else it does nothing, and may be called all the same, but not on a
- * waiter that was never prepared.
+ * Needed after an enable or a bind that returned 0, unless a later enable or bind returned 1, or a
+ * wait returned anything at all. Else it does nothing, and may be called all the same, on what was
+ * prepared once or is zero-filled.
  * Owner; takes the lock if w is queued; makes a system call if it wakes another.
  */
 BELL_PUBLIC BELL_NONNULL(1, 2) void bell_permit_cancel(

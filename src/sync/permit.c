@@ -105,8 +105,8 @@ static void choose(struct bell_waiter *w, enum by by, struct batch *b)
 	b->chosen[b->count++].token = w->token;
 	if (w->queue) {
 		w->queue = NULL;
-		bell_store_release(
-			&w->word, LET_GO); /* N2: nobody sleeps on it, so let go already */
+		/* Nobody sleeps on it, so let go already. */
+		bell_store_release(&w->word, LET_GO); /* N2: its owner may look */
 	}
 }
 
@@ -124,8 +124,7 @@ static void wake(const struct batch *b)
 			continue;
 		}
 		word = &b->chosen[i].waiter->word;
-		if (bell_exchange_acq_rel(word, LET_GO) ==
-			ASLEEP) /* N2: from here on it may be gone */
+		if (bell_exchange_acq_rel(word, LET_GO) == ASLEEP) /* N2: it may be gone now */
 			bell__futex_wake(word);
 	}
 }
@@ -134,8 +133,7 @@ static void wake(const struct batch *b)
  * whoever takes it then sees what this notifier wrote. */
 static bool store_permit(struct bell_permit *p)
 {
-	uint64_t v =
-		bell_load_relaxed(&p->state); /* a first look: the exchange or the lock decides */
+	uint64_t v = bell_load_relaxed(&p->state); /* a first look: what follows decides */
 
 	while ((v & STATE) != WAITING)
 		if (bell_cas_acq_rel(&p->state, &v, generation_of(v) | NOTIFIED)) /* N1 */
@@ -186,8 +184,7 @@ int bell_permit_notify_last(struct bell_permit *p)
 /* Move the generation, unless somebody is queued. */
 static bool move_on(struct bell_permit *p)
 {
-	uint64_t v =
-		bell_load_relaxed(&p->state); /* a first look: the exchange or the lock decides */
+	uint64_t v = bell_load_relaxed(&p->state); /* a first look: what follows decides */
 
 	while ((v & STATE) != WAITING)
 		if (bell_cas_acq_rel(&p->state, &v, v + GENERATION)) /* N1 */
@@ -215,9 +212,8 @@ static void choose_some(struct bell_waiter *head, struct batch *b)
 	for (b->count = 0; b->count < BELL_PERMIT_BATCH && head->next; choose(w, ALL, b)) {
 		w = head->next;
 		head->next = w->next;
-		if (w->next)
-			w->next->prev =
-				head; /* or unlinking would take it for the permit's first */
+		if (w->next) /* or unlinking would take that for the permit's first */
+			w->next->prev = head;
 	}
 }
 
@@ -248,10 +244,11 @@ int bell_permit_notify_all(struct bell_permit *p)
 
 void bell_permit_prepare(struct bell_permit *p, struct bell_waiter *w)
 {
-	*w = (struct bell_waiter){
-		.generation = generation_of(bell_load_acquire(&p->state)), /* N1 */
-		.phase = PREPARED,
-	};
+	w->generation = generation_of(bell_load_acquire(&p->state)); /* N1 */
+	w->queue = NULL;
+	w->token = 0;
+	w->phase = PREPARED;
+	w->bound = 0; /* the rest is set when it is queued */
 }
 
 /* Without the lock: is there a broadcast since w was prepared, or else a notification to be taken? */
@@ -260,7 +257,7 @@ static bool take(struct bell_permit *p, struct bell_waiter *w)
 	uint64_t v = w->generation | NOTIFIED;
 
 	return bell_cas_acq_rel(&p->state, &v, w->generation | EMPTY) || /* N1 */
-	       generation_of(v) != w->generation;
+		generation_of(v) != w->generation;
 }
 
 /* Queue w. False: it was notified by now, and a notification that was stored is taken. */
@@ -296,8 +293,7 @@ static int sleep_until(struct bell_waiter *w, int64_t deadline)
 	uint32_t v = AWAKE;
 	int r = 0;
 
-	(void)bell_cas_acq_rel(
-		&w->word, &v, ASLEEP); /* N2: announce; it may be announced already */
+	(void)bell_cas_acq_rel(&w->word, &v, ASLEEP); /* N2: announce, if that is not done yet */
 	while (bell_load_acquire(&w->word) != LET_GO) { /* N2 */
 		if (r < 0)
 			return r;

@@ -247,8 +247,7 @@ MUTANTS = {
         PERMIT, "		(void)bell_fetch_and_acq_rel(&p->state, ~(uint64_t)WAITING); /* N1 */", "		;",
         ("unit/permit_bind",)),
     "a waiter is let go of under the lock": (
-        PERMIT, "	if (w->queue) {\n		w->queue = NULL;\n		bell_store_release(&w->word, LET_GO); /* N2: nobody",
-        "	{\n		w->queue = NULL;\n		bell_store_release(&w->word, LET_GO); /* N2: nobody", explore("free")),
+        PERMIT, "	if (w->queue) {\n		w->queue = NULL;\n", "	{\n		w->queue = NULL;\n", explore("free")),
     "a notification is stored under the lock, which is touched after": (
         PERMIT, "	do {\n		if (store_permit(p))\n			return 0;\n	} while (!lock_waiting(p));",
         "	if (store_permit(p))\n		return 0;\n	lock(p);\n	if (store_permit(p)) {\n		unlock(p);\n"
@@ -261,7 +260,7 @@ MUTANTS = {
         PERMIT, "		if (bell_exchange_acq_rel(word, LET_GO) == ASLEEP)",
         "		if (__atomic_exchange_n(word, LET_GO, __ATOMIC_RELAXED) == ASLEEP)", TSAN_PERMIT),
     "a sleeper is looked for before it is let go of (N2)": (
-        PERMIT, "		if (bell_exchange_acq_rel(word, LET_GO) == ASLEEP) /* N2: from here on it may be gone */\n"
+        PERMIT, "		if (bell_exchange_acq_rel(word, LET_GO) == ASLEEP) /* N2: it may be gone now */\n"
         "			bell__futex_wake(word);",
         "		if (bell_load_acquire(word) == ASLEEP)\n			bell__futex_wake(word);\n"
         "		bell_store_release(word, LET_GO);", explore("notify_one wakes")),
@@ -277,7 +276,7 @@ MUTANTS = {
     "a waiter of a broadcast's second batch is not told when it asks": (
         PERMIT, "		past = is_past(p, w); /* of a", "		past = false; /* of a", explore("more than a batch")),
     "a broadcast's list has no head": (
-        PERMIT, "			w->next->prev = head; /* or", "			w->next->prev = NULL; /* or", explore("second batch")),
+        PERMIT, "			w->next->prev = head;", "			w->next->prev = NULL;", explore("second batch")),
     "who queues itself overwrites what was stored": (
         PERMIT, "		then = (v & STATE) == NOTIFIED ? EMPTY : WAITING;", "		then = WAITING;",
         explore("notify_one wakes")),

@@ -227,7 +227,7 @@ static void no_items(unsigned slept)
 
 static uint64_t queue_state(void)
 {
-	return bell_load_relaxed(&queue->tail) << 8 ^ queue->refs;
+	return (bell_load_relaxed(&queue->tail) - (queue->head << 3)) << 8 ^ queue->refs;
 }
 
 static void bind_first(int variant)
