@@ -10,6 +10,7 @@
 #include <doorbell/queue.h>
 #include <doorbell/wait.h>
 #include <doorbell/local.h>
+#include <doorbell/permit.h>
 #include <doorbell/hub.h>
 
 #endif

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""layers.py SOURCE: a file includes only what stands above it: base, atomic, queue, wait; adapters and
-the tool stand on the public headers and never on the library's private ones.
+"""layers.py SOURCE: a file includes only what stands above it: base, core, receive, sync, hub; adapters
+and the tool stand on the public headers and never on the library's private ones.
 """
 import os
 import re
@@ -15,10 +15,17 @@ HEADERS = {
     'doorbell/queue.h': ['doorbell/base.h', 'doorbell/atomic.h'],
     'doorbell/wait.h': ['doorbell/base.h', 'doorbell/atomic.h', 'doorbell/queue.h'],
     'doorbell/local.h': ['doorbell/base.h'],
+    'doorbell/permit.h': ['doorbell/base.h', 'doorbell/queue.h'],
     'doorbell/hub.h': ['doorbell/base.h', 'doorbell/queue.h'],
 }
 CORE = ['doorbell/base.h', 'doorbell/atomic.h', 'doorbell/queue.h', 'doorbell/wait.h', 'doorbell/local.h']
 ADAPT = CORE[:3]
+# Folder: what its files may include besides the headers of the core. Its own private header is one of them.
+FOLDERS = {
+    'src/core': ['doorbell.h', 'core/core.h', 'core/probe.h'],
+    'src/sync': ['doorbell/permit.h', 'sync/sync.h'],
+    'src/hub': ['doorbell/hub.h', 'core/core.h', 'core/probe.h', 'hub/hub.h'],
+}
 
 
 def allowed(file):
@@ -32,10 +39,8 @@ def allowed(file):
         return HEADERS.get(name)
     if file == 'src/core/core.h':
         return CORE
-    if file.startswith('src/core/'):
-        return CORE + ['doorbell.h', 'core/core.h', 'core/probe.h']
-    if file.startswith('src/hub/'):
-        return CORE + ['doorbell/hub.h', 'core/core.h', 'core/probe.h', 'hub/hub.h']
+    if os.path.dirname(file) in FOLDERS:
+        return CORE + FOLDERS[os.path.dirname(file)]
     if file.startswith('src/tool/'):
         public = [h[len('include/'):] for h in tap.public_headers()]
         own = [f[len('src/'):] for f in tap.files(['src/tool'], ['.h'])]
@@ -44,7 +49,7 @@ def allowed(file):
 
 
 def ours(include, kind):
-    return kind == '"' or include.startswith(('doorbell', 'core/', 'hub/', 'tool/'))
+    return kind == '"' or include.startswith(('doorbell', 'tool/', *(f[len('src/'):] + '/' for f in FOLDERS)))
 
 
 bad, lost = [], []

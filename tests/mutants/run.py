@@ -6,6 +6,7 @@ run.py COMPILER SOURCE_ROOT [WORD…]: the mutants whose names hold one of the w
 The killers are the programs of the other folders, as they stand; they pass with the healthy library.
 """
 import concurrent.futures
+import glob
 import os
 import subprocess
 import sys
@@ -14,14 +15,12 @@ import threading
 
 import table
 
-CORE = ("queue", "single", "wait", "base")
-HUB = ("client", "hub", "report", "ring", "waiter", "wake")
 LITMUS = ["tests/stress/litmus.c", "tests/stress/receivers.c"]
 INJECT = ["-include", "tests/stress/inject.h"]
 # A killer that takes longer has not caught anything.
 PATIENCE = 120
 # Killers that wait for a race to happen. That it did not, in so many rounds, is no verdict.
-RACES = ("litmus", "storm", "claim", "hub_litmus")
+RACES = ("litmus", "storm", "claim", "hub_litmus", "backpressure")
 
 
 def sources_of(program):
@@ -30,13 +29,13 @@ def sources_of(program):
         return LITMUS
     if program.startswith("storm"):
         return LITMUS + ["tests/stress/storm.c"] + INJECT
-    if program == "hub_litmus":
-        return ["tests/stress/hub_litmus.c"]
-    if program.startswith("hub_inject"):
-        return [f"tests/stress/{program}.c", "tests/stress/stops.c", "tests/runner.c", *INJECT, "-lcheck"]
-    if program == "claim":
-        return ["tests/stress/claim.c"]
-    if program.startswith("inject"):
+    if program in ("claim", "hub_litmus", "backpressure", "pipe_hash"):
+        return [f"tests/stress/{program}.c"]
+    if program.startswith("tsan "):
+        return sources_of(program[5:]) + ["-fsanitize=thread", "-g"]
+    if program == "model/permit":
+        return [f"tests/model/permit/{name}.c" for name in ("explore", "play", "scenarios", "scenarios_more")] + EXPLORE
+    if "inject" in program:
         return [f"tests/stress/{program}.c", "tests/stress/stops.c", "tests/runner.c", *INJECT, "-lcheck",
                 *(["tests/stress/receivers.c"] if program == "inject" else [])]
     if program == "fault/creation":
@@ -46,16 +45,24 @@ def sources_of(program):
     return [f"tests/{program}.c", "tests/runner.c", "-lcheck"] + HELPERS
 
 
+EXPLORE = ["-include", "tests/model/permit/step.h", "-Itests/model/permit", "-fno-stack-protector",
+           "-ftrivial-auto-var-init=pattern"]
 HELPERS = [f"tests/unit/{name}" for name in ("helpers.c", "load.c")]
 FAULT = ["tests/fault/refuse.c", "tests/runner.c", "-Itests/fault", "-lcheck", *HELPERS]
 
 
+def library(root, file, program):
+    """What to compile: the core, and the layer of the mutant's file. The core's inlines need no symbols here, and the
+    explorer of permits has futexes of its own."""
+    layers = {"core", file.split("/")[1]} if file.startswith("src/") else {"core"}
+    sources = [path for layer in sorted(layers) for path in glob.glob(f"src/{layer}/*.c", root_dir=root)]
+    without = ["src/core/symbols.c"] + ["src/sync/futex.c"] * (program == "model/permit")
+    return [path for path in sources if path not in without]
+
+
 def mutate(root, directory, file, text, replacement):
-    """The library's sources in directory, one of them changed."""
-    sources = [f"src/core/{name}.c" for name in CORE]
-    if file.startswith("src/hub/"):
-        sources += ["src/hub/hub.h", "src/core/local.c"] + [f"src/hub/{name}.c" for name in HUB]
-    for path in ["include/doorbell/queue.h", "src/core/core.h"] + sources:
+    """The library's own files in directory, one of them changed."""
+    for path in [p for pattern in ("include/doorbell/*.h", "src/*/*.[ch]") for p in glob.glob(pattern, root_dir=root)]:
         with open(f"{root}/{path}", encoding="utf-8") as f:
             body = f.read()
         if path == file:
@@ -74,12 +81,10 @@ def try_mutant(compiler, root, mutant):
         mutate(root, d, file, text, replacement)
         flags = ["-std=gnu11", "-O2", "-w", "-D_GNU_SOURCE", "-pthread", f"-I{d}/include", f"-I{d}/src", "-Iinclude", "-Isrc",
                  "-Itests", "-Itests/stress", "-Itests/unit"]
-        core = [f"{d}/src/core/{name}.c" for name in CORE]
-        if file.startswith("src/hub/"):
-            core += [f"{d}/src/core/local.c"] + [f"{d}/src/hub/{name}.c" for name in HUB]
+        sources = [f"{d}/{path}" for path in library(root, file, program)]
         libraries = subprocess.run(["pkg-config", "--libs", "check"], stdout=subprocess.PIPE, text=True,
                                    check=True).stdout.split()
-        subprocess.run([compiler, *flags, *sources_of(program), *core, "-o", f"{d}/killer", *libraries],
+        subprocess.run([compiler, *flags, *sources_of(program), *sources, "-o", f"{d}/killer", *libraries],
                        cwd=root, check=True)
         return caught([f"{d}/killer", *args], program)
 

@@ -10,6 +10,7 @@ HEADER, QUEUE, WAIT = "include/doorbell/queue.h", "src/core/queue.c", "src/core/
 SINGLE_C = "src/core/single.c"
 HUB_H, HUB_C, RING_C = "src/hub/hub.h", "src/hub/hub.c", "src/hub/ring.c"
 WAITER_C, WAKE_C, CLIENT_C = "src/hub/waiter.c", "src/hub/wake.c", "src/hub/client.c"
+PERMIT = "src/sync/permit.c"
 
 DATA = ("litmus", "data", "--first", "--mode", "spin", "--rounds", "20000000")
 SLEEP = ("litmus", "sleep", "--first", "--mode", "level", "--rounds", "1000000", "--patience", "3")
@@ -19,6 +20,11 @@ INJECT = ("inject", "3")
 INJECT_ARM = ("inject_arm", "3")
 HUB_INJECT, HUB_INJECT_CLIENT = ("hub_inject",), ("hub_inject_client",)
 HUB_LITMUS = ("hub_litmus", "wait", "1000000", "3")
+TSAN_PERMIT = ("tsan unit/permit_threads",)
+
+
+def explore(word):
+    return ("model/permit", word)
 
 
 def storm(point, action, race, mode, rounds="200000"):
@@ -290,4 +296,70 @@ MUTANTS = {
         CLIENT_C, "	if (bell_local_count(client->ready))\n		return 0;\n", "", ("unit/hub_client",)),
     "a place is given again with the id of before": (
         CLIENT_C, "	s->generation++;\n	r = attach(s);", "	s->generation = 1;\n	r = attach(s);", ("unit/hub_client",)),
+
+    # -- permits -------------------------------------------------------------------------------
+    "a permit's lock is taken by a load and a store (N3)": (
+        PERMIT, "	if (bell_cas_acq_rel(&p->lock, &v, HELD)) /* N3 */\n		return;",
+        "	if (bell_load_acquire(&p->lock) == v) {\n		bell_store_release(&p->lock, HELD);\n		return;\n	}",
+        explore("cancel")),
+    "a permit's lock wakes nobody": (
+        PERMIT, "	if (bell_exchange_acq_rel(&p->lock, FREE) == CONTENDED) /* N3 */\n		bell__futex_wake(&p->lock);",
+        "	(void)bell_exchange_acq_rel(&p->lock, FREE);", explore("chain")),
+    "a permit's lock releases nothing (N3)": (
+        PERMIT, "	if (bell_exchange_acq_rel(&p->lock, FREE) == CONTENDED)",
+        "	if (__atomic_exchange_n(&p->lock, FREE, __ATOMIC_RELAXED) == CONTENDED)", TSAN_PERMIT),
+    "the last waiter leaves the permit waiting": (
+        PERMIT, "		(void)bell_fetch_and_acq_rel(&p->state, ~(uint64_t)WAITING); /* N1 */", "		;",
+        ("unit/permit_bind",)),
+    "a waiter is let go of under the lock": (
+        PERMIT, "	if (w->queue) {\n		w->queue = NULL;\n", "	{\n		w->queue = NULL;\n", explore("free")),
+    "a notification is stored under the lock, which is touched after": (
+        PERMIT, "	do {\n		if (store_permit(p))\n			return 0;\n	} while (!lock_waiting(p));",
+        "	if (store_permit(p))\n		return 0;\n	lock(p);\n	if (store_permit(p)) {\n		unlock(p);\n"
+        "		return 0;\n	}", explore("free")),
+    "who finds a notification stored leaves it at a look (N1)": (
+        PERMIT, "	while ((v & STATE) != WAITING)\n		if (bell_cas_acq_rel(&p->state, &v, generation_of(v) | NOTIFIED)) /* N1 */",
+        "	while ((v & STATE) != WAITING)\n		if ((v & STATE) == NOTIFIED ||\n"
+        "			bell_cas_acq_rel(&p->state, &v, generation_of(v) | NOTIFIED))", TSAN_PERMIT),
+    "a sleeper is woken without its data (N2)": (
+        PERMIT, "		if (bell_exchange_acq_rel(word, LET_GO) == ASLEEP)",
+        "		if (__atomic_exchange_n(word, LET_GO, __ATOMIC_RELAXED) == ASLEEP)", TSAN_PERMIT),
+    "a sleeper is looked for before it is let go of (N2)": (
+        PERMIT, "		if (bell_exchange_acq_rel(word, LET_GO) == ASLEEP) /* N2: it may be gone now */\n"
+        "			bell__futex_wake(word);",
+        "		if (bell_load_acquire(word) == ASLEEP)\n			bell__futex_wake(word);\n"
+        "		bell_store_release(word, LET_GO);", explore("notify_one wakes")),
+    "a broadcast eats what is stored": (
+        PERMIT, "		if (bell_cas_acq_rel(&p->state, &v, v + GENERATION)) /* N1 */",
+        "		if (bell_cas_acq_rel(&p->state, &v, generation_of(v) + GENERATION))", ("unit/permit_all",)),
+    "a broadcast is for those who are queued only": (
+        PERMIT, "		generation_of(v) != w->generation;\n", "		(w->generation = generation_of(v), 0);\n",
+        ("unit/permit_all",)),
+    "what is stored is taken before a broadcast": (
+        PERMIT, "	uint64_t v = w->generation | NOTIFIED;\n", "	uint64_t v = bell_load_relaxed(&p->state) | NOTIFIED;\n",
+        ("unit/permit_all",)),
+    "a waiter of a broadcast's second batch is not told when it asks": (
+        PERMIT, "		past = is_past(p, w); /* of a", "		past = false; /* of a", explore("more than a batch")),
+    "a broadcast's list has no head": (
+        PERMIT, "			w->next->prev = head;", "			w->next->prev = NULL;", explore("second batch")),
+    "who queues itself overwrites what was stored": (
+        PERMIT, "		then = (v & STATE) == NOTIFIED ? EMPTY : WAITING;", "		then = WAITING;",
+        explore("notify_one wakes")),
+    "who cancels keeps its notification": (
+        PERMIT, "		(void)notify(p, by);\n", "		;\n", ("unit/permit",)),
+    "who cancels hands on to the first, always": (
+        PERMIT, "		(void)notify(p, by);\n", "		(void)notify(p, FIRST);\n", ("unit/permit",)),
+    "a broadcast is handed on, too": (
+        PERMIT, "	if (hand_on && (by == FIRST || by == LAST))", "	if (hand_on && by != NOBODY)", ("unit/permit_all",)),
+    "who was chosen does not wait until it is let go of": (
+        PERMIT, "	while (by != NOBODY && sleep_until(w, INT64_MAX) < 0)\n		; /* a signal */\n", "",
+        explore("cancel")),
+    "a timeout forgets that it was chosen": (
+        PERMIT, "	if (r < 0 && !settle(p, w, true, false)) {", "	if (r < 0 && (settle(p, w, true, false), 1)) {",
+        explore("a timeout never")),
+    "a bound waiter asks without the lock": (
+        PERMIT, "		if (!w->bound && bell_load_acquire(&w->word) == LET_GO) /* N2 */",
+        "		if (bell_load_acquire(&w->word) == LET_GO)", explore("bound: who asks")),
+    "a bound waiter that is cancelled keeps its queue": (
+        PERMIT, "			q = w->queue;\n", "", ("unit/permit_bind",)),
 }
