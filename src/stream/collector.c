@@ -349,14 +349,13 @@ ssize_t bell_collector_drain(
 /* -- sleeping, and the end ------------------------------------------------------------------- */
 
 /* The queue is closed and drained. A producer whose notify was refused may have published a record all the
- * same: of the two of us, the first to set the seal says whether it counts. Returns whether anything is
+ * same: of the two of us, the first to set the seal says whether it counts. From here on the queue has
+ * nothing more to say: the token of a record that was refused may still come. Returns whether anything is
  * left. */
 static bool seal(struct bell_collector *c)
 {
 	uint32_t used, i;
 
-	if (c->sealed)
-		return c->first || c->flushing;
 	pthread_mutex_lock(&c->lock);	    /* who takes a place later sees that it is closed */
 	used = bell_load_relaxed(&c->used); /* the lock is held */
 	pthread_mutex_unlock(&c->lock);
@@ -382,6 +381,8 @@ int bell_collector_arm(struct bell_collector *c)
 		return -EBUSY;
 	if (c->first || c->flushing)
 		return 0;
+	if (c->sealed)
+		return -ESHUTDOWN;
 	r = bell_queue_arm(c->queue);
 	return r == -ESHUTDOWN && seal(c) ? 0 : r;
 }
@@ -403,6 +404,8 @@ ssize_t bell_collector_wait(
 		n = (ssize_t)drain(c, max, fn, userdata, &marked);
 		if (n > 0 || marked)
 			return n;
+		if (c->sealed)
+			return -ESHUTDOWN;
 		if (timeout_ns > 0) {
 			left = timeout_ns - (now_ns() - began);
 			left = left > 0 ? left : 0;

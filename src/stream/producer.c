@@ -156,6 +156,7 @@ static inline int push(struct bell_producer *p, const void *record)
 		if (head - p->seen >= p->capacity)
 			return -EAGAIN;
 	}
+	BELL_INJECT(pushing);
 	memcpy(bell__record_at(p, head), record, p->record_size);
 	bell_store_release(&p->head, head + 1); /* C1 */
 	BELL_INJECT(pushed);
