@@ -12,15 +12,19 @@ import sys
 import tempfile
 import threading
 
+import collector
 import table
 
 CORE = ("queue", "single", "wait", "base")
+STREAM = ["src/stream/collector.h", "src/stream/collector.c", "src/stream/producer.c"]  # with its own mutants
 LITMUS = ["tests/stress/litmus.c", "tests/stress/receivers.c"]
 INJECT = ["-include", "tests/stress/inject.h"]
 # A killer that takes longer has not caught anything.
 PATIENCE = 120
 # Killers that wait for a race to happen. That it did not, in so many rounds, is no verdict.
-RACES = ("litmus", "storm", "claim")
+RACES = ("litmus", "storm", "claim", "backpressure")
+
+table.MUTANTS.update(collector.MUTANTS)
 
 
 def sources_of(program):
@@ -31,6 +35,10 @@ def sources_of(program):
         return LITMUS + ["tests/stress/storm.c"] + INJECT
     if program == "claim":
         return ["tests/stress/claim.c"]
+    if program == "backpressure":
+        return ["tests/stress/backpressure.c"]
+    if program == "inject_collector":
+        return ["tests/stress/inject_collector.c", "tests/runner.c", *INJECT, "-lcheck"]
     if program.startswith("inject"):
         return [f"tests/stress/{program}.c", "tests/stress/stops.c", "tests/runner.c", *INJECT, "-lcheck",
                 *(["tests/stress/receivers.c"] if program == "inject" else [])]
@@ -45,9 +53,13 @@ HELPERS = [f"tests/unit/{name}" for name in ("helpers.c", "load.c")]
 FAULT = ["tests/fault/refuse.c", "tests/runner.c", "-Itests/fault", "-lcheck", *HELPERS]
 
 
+def streams(file):
+    return STREAM if file in STREAM else []
+
+
 def mutate(root, directory, file, text, replacement):
     """The library's sources in directory, one of them changed."""
-    for path in ["include/doorbell/queue.h", "src/core/core.h"] + [f"src/core/{name}.c" for name in CORE]:
+    for path in ["include/doorbell/queue.h", "src/core/core.h"] + [f"src/core/{name}.c" for name in CORE] + streams(file):
         with open(f"{root}/{path}", encoding="utf-8") as f:
             body = f.read()
         if path == file:
@@ -66,7 +78,7 @@ def try_mutant(compiler, root, mutant):
         mutate(root, d, file, text, replacement)
         flags = ["-std=gnu11", "-O2", "-w", "-D_GNU_SOURCE", "-pthread", f"-I{d}/include", f"-I{d}/src", "-Iinclude", "-Isrc",
                  "-Itests", "-Itests/stress", "-Itests/unit"]
-        core = [f"{d}/src/core/{name}.c" for name in CORE]
+        core = [f"{d}/src/core/{name}.c" for name in CORE] + [f"{d}/{s}" for s in streams(file) if s.endswith(".c")]
         libraries = subprocess.run(["pkg-config", "--libs", "check"], stdout=subprocess.PIPE, text=True,
                                    check=True).stdout.split()
         subprocess.run([compiler, *flags, *sources_of(program), *core, "-o", f"{d}/killer", *libraries],

@@ -63,6 +63,32 @@ START_TEST(a_flush_during_another_gets_a_mark_of_its_own)
 	bell_collector_free(c);
 }
 
+/* Polled while the first one is not through yet. */
+START_TEST(a_flush_in_the_middle_of_another_is_not_forgotten)
+{
+	struct bell_collector *c = collector_of(1024, 1, 0);
+	struct bell_producer *p = producer_of(c);
+	struct gathered g = {0};
+	size_t i, marks = 0;
+
+	submit_all(p, 0, 600);
+	ck_assert_int_eq(bell_collector_flush(c), 0);
+	ck_assert_int_eq(bell_collector_drain(c, 1, gather, &g), 1);
+	submit_all(p, 600, 100);
+	ck_assert_int_eq(bell_collector_flush(c), 0);
+	ck_assert_int_eq(bell_collector_drain(c, 400, gather, &g), 400);
+	ck_assert_uint_eq(g.n, 401);
+	while (bell_collector_arm(c) == 0)
+		ck_assert_int_ge(bell_collector_drain(c, 1000, gather, &g), 0);
+	ck_assert_uint_eq(g.n, 702);
+	for (i = 0; i < g.n; i++)
+		marks += g.records[i] == MARK;
+	ck_assert_uint_eq(marks, 2);
+	ck_assert_uint_eq(g.records[701], MARK);
+	bell_producer_free(p);
+	bell_collector_free(c);
+}
+
 static void flush_always(void *userdata, const void *record)
 {
 	if (!record)
@@ -158,8 +184,10 @@ START_TEST(a_bound_producer_is_told_when_there_is_room_and_only_then)
 	expect_nothing(q);
 	EXPECT_RECORDS(c, 1, 2);
 	EXPECT(q, 5);
+	EXPECT_RECORDS(c, 2, 3); /* told once */
+	expect_nothing(q);
 	ck_assert_int_eq(try_number(p, 4), 0);
-	EXPECT_RECORDS(c, 2, 3, 4); /* told once */
+	EXPECT_RECORDS(c, 2, 4);
 	expect_nothing(q);
 	ck_assert_uint_eq(stats_of_collector(c).waits, 1);
 	ck_assert_uint_eq(stats_of_collector(c).wakes, 1);
@@ -268,6 +296,27 @@ START_TEST(fn_may_do_all_but_receive)
 	bell_collector_free(c);
 }
 
+static void submit_over_it(void *userdata, const void *record)
+{
+	struct inside *s = userdata;
+
+	s->records++;
+	s->wrong += try_number(s->p, 99) != -EAGAIN;
+	s->wrong += *(const uint32_t *)record != 7;
+}
+
+START_TEST(a_record_stays_where_it_is_until_fn_returns)
+{
+	struct bell_collector *c = collector_of(1, 1, 0);
+	struct inside s = {.c = c, .p = producer_of(c)};
+
+	submit_all(s.p, 7, 1);
+	ck_assert_int_eq(bell_collector_drain(c, 9, submit_over_it, &s), 1);
+	ck_assert_uint_eq(s.wrong, 0);
+	bell_producer_free(s.p);
+	bell_collector_free(c);
+}
+
 static void close_at_two(void *userdata, const void *record)
 {
 	struct inside *s = userdata;
@@ -331,6 +380,7 @@ int main(void)
 	tcase_add_test(tc, a_flush_mark_comes_after_all_that_was_submitted_before);
 	tcase_add_test(tc, a_flush_of_nothing_is_a_mark);
 	tcase_add_test(tc, a_flush_during_another_gets_a_mark_of_its_own);
+	tcase_add_test(tc, a_flush_in_the_middle_of_another_is_not_forgotten);
 	tcase_add_test(tc, a_mark_that_flushes_does_not_hold_the_drain);
 	tcase_add_loop_test(tc, after_close_the_rest_is_drained_and_then_it_ends, 0, 2);
 	tcase_add_loop_test(tc, wait_drains_times_out_and_ends, 0, 2);
@@ -338,6 +388,7 @@ int main(void)
 	tcase_add_test(tc, a_promise_ends_with_bind_and_with_the_next_submit);
 	tcase_add_test(tc, close_tells_a_bound_producer_that_waits);
 	tcase_add_test(tc, fn_may_do_all_but_receive);
+	tcase_add_test(tc, a_record_stays_where_it_is_until_fn_returns);
 	tcase_add_test(tc, fn_may_close_and_the_rest_still_comes);
 	tcase_add_loop_test(tc, fn_may_free_the_collector_which_ends_the_drain, 0, 2);
 	tcase_add_test(tc, fn_may_free_the_collector_at_a_mark);
