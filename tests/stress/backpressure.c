@@ -7,9 +7,9 @@
  *	backpressure bound	try_submit, and a queue's token to sleep on
  *	backpressure control	as it is often written: try, and only then begin to listen
  *
- * The control's consumer tells those who listen, if it drained something. That hangs: between the two all is
- * drained, and nobody will drain again. With --gap the producer waits in that place until it is so: then it
- * always hangs, and does not depend on luck.
+ * The control's consumer tells those who listen, if it drained something. That hangs: between the two all
+ * is drained, and nobody will drain again. With --gap the producer waits in that place until it is so:
+ * then it always hangs, and does not depend on luck.
  *
  *	--trials N  --items N  --seconds N (of time instead of trials)  --patience SECONDS  --gap
  *
