@@ -13,8 +13,7 @@
  *  - A record that was accepted is handed out, once, whether the collector is closed meanwhile, its
  *    producer is freed, or its thread ends. One that was refused is not.
  *  - Records of one producer are handed out in their order.
- *  - No producer is kept waiting while its ring has room, and no wake-up is made for one that does not
- *    wait.
+ *  - When a drain returns nobody waits whose ring it made room in; and who does not wait is not woken.
  *  - Producers with records take turns: a busy one does not starve the others, whatever the budget.
  *
  * A loop:
@@ -165,10 +164,11 @@ BELL_PUBLIC BELL_NONNULL(1) int bell_collector_fd(const struct bell_collector *c
 
 /**
  * bell_collector_drain(): hand up to max records to fn. Producers with records take turns, a batch each;
- * what max leaves over stays, in order, and so do the turns. Places become free, and a producer that waits
- * for one is woken, after each batch.
- * A flush mark (fn with record NULL) comes when all records that were submitted before the flush have been
- * handed out; at most one in a drain, and not counted.
+ * what max leaves over stays, in order, and so do the turns. Places become free after each batch; a
+ * producer that waits for one is woken when half of its ring is free, or else when the drain is over. One
+ * that begins to submit has its turn after 256 records of those that were there before, and a batch of
+ * each, at the latest. A flush mark (fn with record NULL) comes when all records that were submitted
+ * before the flush have been handed out; at most one in a drain, and not counted.
  * Returns how many records; 0: none, or max is 0; -EBUSY: called by fn. One drain hands out no more than
  * all rings can hold, however fast they fill.
  * Consumer; wait-free but for fn; makes no system call, but for each producer that waits one futex(2) or

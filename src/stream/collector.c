@@ -256,7 +256,35 @@ static void poll_tokens(struct bell_collector *c)
 
 /* -- handing out ----------------------------------------------------------------------------- */
 
-/* Its places below are free again. */
+/* Behind a full fence: does its producer wait, or has it left? */
+static void look_at(struct bell_collector *c, struct bell_producer *p)
+{
+	p->looked = p->tail;
+	bell__producer_wake(p);
+	if (bell_load_relaxed(&p->place) != BELL__PLACE_LEFT) /* C4: behind the fence */
+		return;
+	pthread_mutex_lock(&c->lock);
+	bell__place_leave(p);
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* All from which something was taken since they were last looked at. */
+static void look_at_served(struct bell_collector *c)
+{
+	struct bell_producer *p = c->served;
+
+	c->served = NULL;
+	BELL_INJECT(freed);
+	if (p)
+		bell_fence_full(); /* C3, C4: tail before the looks */
+	for (; p; p = p->next_served) {
+		p->served = false;
+		look_at(c, p);
+	}
+}
+
+/* Its places below are free again. Its producer, if it waits, is woken when half of them are, or when the
+ * drain is over: woken for each batch, it would fill that and sleep again. */
 static void give_back(struct bell_collector *c, struct bell_producer *p, uint64_t tail)
 {
 	bell_store_release(&p->tail, tail); /* C2: the records were read */
@@ -264,13 +292,14 @@ static void give_back(struct bell_collector *c, struct bell_producer *p, uint64_
 		p->due = false;
 		c->due--;
 	}
-	BELL_INJECT(freed);
-	bell_fence_full(); /* C3, C4: tail before the looks */
-	bell__producer_wake(p);
-	if (bell_load_relaxed(&p->place) == BELL__PLACE_LEFT) { /* C4: behind the fence */
-		pthread_mutex_lock(&c->lock);
-		bell__place_leave(p);
-		pthread_mutex_unlock(&c->lock);
+	if (!p->served) {
+		p->served = true;
+		p->next_served = c->served;
+		c->served = p;
+	}
+	if (tail - p->looked >= (p->capacity + 1) / 2) {
+		bell_fence_full(); /* C3, C4: tail before the looks */
+		look_at(c, p);
 	}
 }
 
@@ -330,6 +359,7 @@ static size_t drain(
 			break;
 		n += serve(c, left, fn, userdata);
 	}
+	look_at_served(c);
 	c->draining = false;
 	bell__collector_unref(c);
 	*ret_marked = marked;

@@ -48,9 +48,11 @@ struct bell_producer {
 	/* Written by the consumer. */
 	BELL_ALIGNED uint64_t tail; /* records below are handed out, and their places free */
 	uint64_t end;		    /* the seal, once it is sealed */
+	uint64_t looked;	    /* tail, when it was last looked whether it waits */
 	uint64_t mark;		    /* a flush waits for the records below */
 	struct bell_producer *next; /* of those that are ready */
-	bool ready, due;
+	struct bell_producer *next_served;
+	bool ready, due, served;
 
 	/* Written rarely. */
 	BELL_ALIGNED uint64_t
@@ -75,9 +77,10 @@ struct bell_collector {
 	/* Written by the consumer. */
 	BELL_ALIGNED struct bell_producer *first; /* those that may have records, in turn */
 	struct bell_producer *last;
-	uint32_t turn;	/* records that the first was served in its turn */
-	uint32_t since; /* records handed out since the queue was polled */
-	uint32_t due;	/* producers that the flush still waits for */
+	struct bell_producer *served; /* those from which something was taken in this drain */
+	uint32_t turn;		      /* records that the first was served in its turn */
+	uint32_t since;		      /* records handed out since the queue was polled */
+	uint32_t due;		      /* producers that the flush still waits for */
 	bool flushing, flush_again;
 	bool draining, freed, sealed;
 	uint64_t flushes;

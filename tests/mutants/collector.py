@@ -45,11 +45,15 @@ MUTANTS = {
         PRODUCER, "		announce(p, BELL__WAITS_BOUND);\n", "", END),
     "drain does not look who waits (C3)": (
         CONSUMER, "	bell__producer_wake(p);\n	if (bell_load_relaxed(&p->place)", "	if (bell_load_relaxed(&p->place)", END),
+    "drain does not look who waits when it is over (C3)": (
+        CONSUMER, "		look_at(c, p);\n	}\n}\n\n/* Its places", "	}\n}\n\n/* Its places", END),
     "drain looks who waits before it makes room (C3)": (
         CONSUMER, "	bell_store_release(&p->tail, tail); /* C2: the records were read */\n",
         "	bell__producer_wake(p);\n	BELL_INJECT(freed);\n	bell_store_release(&p->tail, tail);\n", INJECT),
     "drain looks who waits without the fence (C3)": (
-        CONSUMER, "	bell_fence_full(); /* C3, C4: tail before the looks */\n", "	bell_fence_compiler();\n", RACE),
+        CONSUMER, "	if (p)\n		bell_fence_full(); /* C3, C4: tail before the looks */\n", "", RACE),
+    "drain wakes a producer only when it is over": (
+        CONSUMER, "	if (tail - p->looked >= (p->capacity + 1) / 2) {\n", "	if (false) {\n", END),
     "close does not look who waits (C3)": (
         CONSUMER, "		bell__producer_wake(&c->producers[i]);\n", "		;\n", END),
     "close does not say so to producers (C3)": (
@@ -80,7 +84,7 @@ MUTANTS = {
     "a place is free before it is drained (C4)": (
         PRODUCER, "bell_load_acquire(&p->tail) != p->head)", "false)", UNIT),
     "drain does not look whether a place was left (C4)": (
-        CONSUMER, "		bell__place_leave(p);\n", "		;\n", UNIT),
+        CONSUMER, "	bell__place_leave(p);\n", "	;\n", UNIT),
     "a place is free twice (C4)": (
         PRODUCER, "	bell_store_relaxed(&p->place, BELL__PLACE_FREE); /*", "	/*", INJECT),
     # -- turns and flushes ---------------------------------------------------------------------

@@ -197,6 +197,43 @@ START_TEST(a_bound_producer_is_told_when_there_is_room_and_only_then)
 	bell_queue_unref(q);
 }
 
+/* For each record that is handed out: was it told by then? */
+struct told {
+	struct bell_queue *q;
+	uint32_t n, at;
+};
+
+static void look_if_told(void *userdata, const void *record)
+{
+	struct told *t = userdata;
+	uint32_t token;
+
+	(void)record;
+	if (bell_queue_poll(t->q, &token, 1) == 1)
+		t->at = t->n;
+	t->n++;
+}
+
+START_TEST(who_waits_is_told_when_half_of_the_ring_is_free_or_the_drain_is_over)
+{
+	struct bell_collector *c = collector_of(8, 1, 0); /* batches of 4 */
+	struct bell_producer *p = producer_of(c);
+	struct told t = {.q = queue_of(1, 0)};
+
+	ck_assert_int_eq(bell_producer_bind(p, t.q, 0), 0);
+	submit_all(p, 0, 8);
+	ck_assert_int_eq(try_number(p, 8), -EAGAIN);
+	ck_assert_int_eq(bell_collector_drain(c, 100, look_if_told, &t), 8);
+	ck_assert_uint_eq(t.at, 4);
+	submit_all(p, 0, 8);
+	ck_assert_int_eq(try_number(p, 8), -EAGAIN);
+	EXPECT_RECORDS(c, 1, 0);
+	EXPECT(t.q, 0);
+	bell_producer_free(p);
+	bell_collector_free(c);
+	bell_queue_unref(t.q);
+}
+
 START_TEST(a_promise_ends_with_bind_and_with_the_next_submit)
 {
 	struct bell_collector *c = collector_of(1, 1, 0);
@@ -385,6 +422,7 @@ int main(void)
 	tcase_add_loop_test(tc, after_close_the_rest_is_drained_and_then_it_ends, 0, 2);
 	tcase_add_loop_test(tc, wait_drains_times_out_and_ends, 0, 2);
 	tcase_add_test(tc, a_bound_producer_is_told_when_there_is_room_and_only_then);
+	tcase_add_test(tc, who_waits_is_told_when_half_of_the_ring_is_free_or_the_drain_is_over);
 	tcase_add_test(tc, a_promise_ends_with_bind_and_with_the_next_submit);
 	tcase_add_test(tc, close_tells_a_bound_producer_that_waits);
 	tcase_add_test(tc, fn_may_do_all_but_receive);
