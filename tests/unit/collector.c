@@ -47,7 +47,7 @@ START_TEST(more_memory_than_there_can_be_is_enomem)
 	ck_assert_int_eq(
 		new_with((struct bell_collector_options){.record_size = SIZE_MAX / 1024}), -ENOMEM);
 	ck_assert_int_eq(
-		new_with((struct bell_collector_options){.record_size = SIZE_MAX / 65536 / 2}),
+		new_with((struct bell_collector_options){.record_size = SIZE_MAX / 65536}),
 		-ENOMEM);
 	ck_assert_int_eq(new_with((struct bell_collector_options){.record_size = 1 << 20,
 				 .records_per_producer = BELL_COLLECTOR_RECORDS_MAX,
