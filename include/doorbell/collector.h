@@ -13,7 +13,7 @@
  *  - A record that was accepted is handed out, once, whether the collector is closed meanwhile, its
  *    producer is freed, or its thread ends. One that was refused is not.
  *  - Records of one producer are handed out in their order.
- *  - When a drain returns nobody waits whose ring it made room in; and who does not wait is not woken.
+ *  - When a drain returns, nobody sleeps in whose ring it made room. Who does not wait is not woken.
  *  - Producers with records take turns: a busy one does not starve the others, whatever the budget.
  *
  * A loop:

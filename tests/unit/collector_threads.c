@@ -161,10 +161,10 @@ static void consume(struct storm *s, enum way way)
 static const struct {
 	uint32_t producers, records, each;
 } storms[] = {
-	{1, 1, 2000},
+	{1, 1, 1000},
 	{1, 1024, 100000},
-	{2, 2, 4000},
-	{4, 3, 3000},
+	{2, 2, 2000},
+	{4, 3, 1000},
 	{4, 64, 20000},
 	{4, 1000, 40000},
 };
@@ -249,7 +249,7 @@ static void add(void *userdata, const void *record)
 START_TEST(producers_come_and_go_and_nothing_is_lost)
 {
 	struct churn s = {.c = collector_of(4, (uint32_t)_i, 0),
-		.rounds = HELPERS_SANITIZED ? 1500 : 10000,
+		.rounds = HELPERS_SANITIZED ? 1500 : 3000,
 		.running = PRODUCERS};
 	pthread_t threads[PRODUCERS];
 	size_t i;
@@ -281,7 +281,7 @@ START_TEST(a_collector_is_freed_under_its_producers)
 {
 	int round;
 
-	for (round = 0; round < (HELPERS_SANITIZED ? 100 : 500); round++) {
+	for (round = 0; round < (HELPERS_SANITIZED ? 100 : 300); round++) {
 		struct bell_collector *c = collector_of(2, PRODUCERS, 0);
 		struct gathered g = {0};
 		pthread_t threads[PRODUCERS];
@@ -338,7 +338,7 @@ START_TEST(a_mark_is_never_early_and_never_missing)
 {
 	struct bell_collector *c = collector_of(3, 1, 0);
 	struct flushed s = {
-		.c = c, .p = producer_of(c), .rounds = HELPERS_SANITIZED ? 2000 : 20000};
+		.c = c, .p = producer_of(c), .rounds = HELPERS_SANITIZED ? 2000 : 5000};
 	pthread_t thread = spawn(flush_and_wait, &s);
 
 	while (bell_collector_wait(c, 2, mark, &s, -1) >= 0)

@@ -210,7 +210,7 @@ static void count_one(void *userdata, const void *record)
 START_TEST(bound_producers_in_one_loop_are_never_forgotten)
 {
 	struct bell_collector *c = collector_of((uint32_t)_i, BOUND, 0);
-	struct loop l = {.q = queue_of(BOUND, 0), .each = HELPERS_SANITIZED ? 3000 : 20000};
+	struct loop l = {.q = queue_of(BOUND, 0), .each = HELPERS_SANITIZED ? 3000 : 6000};
 	uint64_t n = 0;
 	pthread_t thread;
 	uint32_t i;
@@ -235,7 +235,7 @@ static void *bind_and_unbind(void *userdata)
 	struct bell_producer *p = userdata;
 	uint32_t round, wrong = 0;
 
-	for (round = 0; round < (HELPERS_SANITIZED ? 2000 : 10000); round++) {
+	for (round = 0; round < (HELPERS_SANITIZED ? 2000 : 4000); round++) {
 		struct bell_queue *q = NULL;
 		int r = bell_queue_new(&q, 1, 0);
 
