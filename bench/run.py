@@ -42,6 +42,7 @@ PROGRAMS = {
     'rivals': ([], ['--rounds', '5']),
     'storm': ([], ['--rounds', '1', '--n', '3']),
     'trickle': ([], ['--rounds', '1', '--n', '10']),
+    'collector': ([], ['--rounds', '2']),
 }
 NOISE, NAMED = 0.95, 3  # of what is told of rivals that are better
 OURS = 'doorbell, epoll edge'

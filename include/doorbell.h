@@ -11,6 +11,7 @@
 #include <doorbell/wait.h>
 #include <doorbell/local.h>
 #include <doorbell/permit.h>
+#include <doorbell/collector.h>
 #include <doorbell/hub.h>
 
 #endif

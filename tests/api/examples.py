@@ -10,12 +10,13 @@ import tap
 
 compiler = sys.argv[2:] or ['cc']
 HEADERS = ['include/doorbell/queue.h', 'include/doorbell/wait.h',
-           'include/doorbell/local.h', 'include/doorbell/permit.h', 'include/doorbell/hub.h',
+           'include/doorbell/local.h', 'include/doorbell/permit.h', 'include/doorbell/collector.h',
+           'include/doorbell/hub.h',
            'include/doorbell/adapt/epoll.h', 'include/doorbell/adapt/uring.h',
            'include/doorbell/adapt/uv.h', 'include/doorbell/adapt/event.h',
            'include/doorbell/adapt/ev.h', 'include/doorbell/adapt/glib.h']
 PAGES = ['docs/man/bell.7', 'docs/man/bell_queue.3', 'docs/man/bell_local.3', 'docs/man/bell_permit.3',
-         'docs/man/bell_hub.3']
+         'docs/man/bell_collector.3', 'docs/man/bell_hub.3']
 
 # A library's adapter: skipped without its header; what an example may take for granted besides.
 LIBRARIES = {
@@ -31,6 +32,8 @@ AROUND = '''
 void handle(uint32_t token);
 void on_token(void *userdata, uint32_t token);
 void on_end(void *userdata, int error);
+struct span { uint64_t id; };
+void on_record(void *userdata, const void *record);
 int example(struct bell_queue *q, int ep, struct epoll_event ev, int *data%(more)s);
 int example(struct bell_queue *q, int ep, struct epoll_event ev, int *data%(more)s)
 {

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""layers.py SOURCE: a file includes only what stands above it: base, core, receive, sync, hub; adapters
+"""layers.py SOURCE: a file includes only what stands above it: base, core, receive, sync, stream, hub; adapters
 and the tool stand on the public headers and never on the library's private ones.
 """
 import os
@@ -16,6 +16,7 @@ HEADERS = {
     'doorbell/wait.h': ['doorbell/base.h', 'doorbell/atomic.h', 'doorbell/queue.h'],
     'doorbell/local.h': ['doorbell/base.h'],
     'doorbell/permit.h': ['doorbell/base.h', 'doorbell/queue.h'],
+    'doorbell/collector.h': ['doorbell/queue.h'],
     'doorbell/hub.h': ['doorbell/base.h', 'doorbell/queue.h'],
 }
 CORE = ['doorbell/base.h', 'doorbell/atomic.h', 'doorbell/queue.h', 'doorbell/wait.h', 'doorbell/local.h']
@@ -24,6 +25,7 @@ ADAPT = CORE[:3]
 FOLDERS = {
     'src/core': ['doorbell.h', 'core/core.h', 'core/probe.h'],
     'src/sync': ['doorbell/permit.h', 'sync/sync.h'],
+    'src/stream': ['doorbell/collector.h', 'stream/collector.h'],
     'src/hub': ['doorbell/hub.h', 'core/core.h', 'core/probe.h', 'hub/hub.h'],
 }
 

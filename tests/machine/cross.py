@@ -29,6 +29,8 @@ UNEMULATED = {
     'threads_order': 'many rounds between threads, too slow in an emulator',
     'threads_close': 'many rounds between threads, too slow in an emulator',
     'single': 'many rounds between threads, too slow in an emulator',
+    'collector_threads': 'many rounds between threads, too slow in an emulator',
+    'collector_waits': 'many rounds between threads, too slow in an emulator',
 }
 SHARED = {'helpers', 'load'}  # parts of the unit tests, not programs
 
@@ -57,7 +59,7 @@ def outcome(command):
 
 def run_machine(name, compiler, emulator, folder):
     objects = []
-    for file in tap.files(['src/core'], ['.c']) + ['tests/machine/check/check.c', 'tests/runner.c'] + \
+    for file in tap.files(['src/core', 'src/stream'], ['.c']) + ['tests/machine/check/check.c', 'tests/runner.c'] + \
             ['tests/unit/%s.c' % part for part in sorted(SHARED)]:
         objects.append(os.path.join(folder, file.replace('/', '-') + '.o'))
         status, output = compile_to(objects[-1], compiler, [tap.path(file)], ['-c'])

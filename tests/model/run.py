@@ -238,9 +238,55 @@ MUTANTS += [('single ' + row[0],) + row[1:] for row in [
      'EDGE=1 REFUSED=1 ' + SINGLE, SINGLE_DEAF),
 ]]
 
+# The collector: rows whose names begin with it are of collector.pml.
+STUCK = 'invalid end state'          # somebody sleeps for ever
+MISCOUNTED = 'handed==accepted'
+COLLECTOR_LOOPS = [
+    ('futex', 'a ring of one, and its futex', 'RING=1 RECORDS=4'),
+    ('bound', 'a ring of one, and a bound token', 'RING=1 RECORDS=4 BOUND=1'),
+    ('ring-2', 'a ring of two', 'RING=2 RECORDS=5'),
+    ('close', 'closed meanwhile', 'RING=1 RECORDS=3 CLOSE=1'),
+    ('close-2', 'closed meanwhile, a ring of two', 'RING=2 RECORDS=3 CLOSE=1'),
+    ('close-bound', 'closed meanwhile, a bound token', 'RING=1 RECORDS=3 CLOSE=1 BOUND=1'),
+    ('idle', 'closed meanwhile, and nobody drains', 'RING=1 RECORDS=3 CLOSE=1 IDLE=1'),
+    ('idle-bound', 'the same, a bound token', 'RING=1 RECORDS=3 CLOSE=1 IDLE=1 BOUND=1'),
+    ('leave', 'freed at its end', 'RING=2 RECORDS=3 LEAVE=1'),
+]
+for memory, what in (0, 'in order'), (1, 'store buffers'), (2, 'weaker stores'):
+    HEALTHY += [('collector-%s-m%d' % (name, memory), 'the collector, %s, %s' % (what, sentence),
+                 'MEMORY=%d ' % memory + macros) for name, sentence, macros in COLLECTOR_LOOPS]
+
+WAITS = 'RING=1 RECORDS=3'
+CLOSES = 'RING=1 RECORDS=3 CLOSE=1'
+MUTANTS += [('collector ' + row[0],) + row[1:] for row in [
+    ('M_PUBLISH_FIRST', 'C1: published before it is written', WAITS, 'v==tail'),
+    ('M_PUBLISH_RELAXED', 'C1: head is stored without release', 'MEMORY=2 RING=2 RECORDS=3', 'v==tail'),
+    ('M_FREES_BEFORE_IT_READS', 'C2: places are free before they were read', WAITS, 'v==tail'),
+    ('M_NO_ANNOUNCEMENT', 'C3: blocks without announcing it', WAITS + ' BOUND=1', STUCK),
+    ('M_NO_RECHECK', 'C3: announces and does not look again', WAITS, STUCK),
+    ('M_ANNOUNCE_NO_FENCE', 'C3: no fence between announcing and looking', 'MEMORY=1 ' + WAITS, STUCK),
+    ('M_DRAIN_NO_FENCE', 'C3: drain frees places and looks who waits without a fence', 'MEMORY=1 ' + WAITS, STUCK),
+    ('M_LOOKS_BEFORE_IT_FREES', 'C3: drain looks who waits, and then frees places', WAITS, STUCK),
+    ('M_DRAIN_WAKES_NOBODY', 'C3: drain does not look who waits', WAITS, STUCK),
+    ('M_WAKE_LEAVES_WORD', 'C3: a wake-up leaves the word as it is', WAITS, STUCK),
+    ('M_CLOSE_WAKES_NOBODY', 'C3: close does not look who waits', 'IDLE=1 ' + CLOSES, STUCK),
+    ('M_CLOSE_NO_FENCE', 'C3: close looks who waits without a fence', 'MEMORY=1 IDLE=1 ' + CLOSES, STUCK),
+    ('M_SUBMIT_IGNORES_CLOSED', 'C3: the recheck does not look at closed', 'IDLE=1 ' + CLOSES, STUCK),
+    ('M_REFUSED_SEALS_NOTHING', 'C5: who is refused does not set the seal', CLOSES, MISCOUNTED),
+    ('M_REFUSED_ALWAYS', 'C5: who is refused does not look at the seal', CLOSES, MISCOUNTED),
+    ('M_REFUSED_NEVER', 'C5: who is refused is never refused', CLOSES, MISCOUNTED),
+    ('M_REFUSED_FORGETS', 'C5: who was refused submits again before it sees the close',
+     'MEMORY=1 RING=2 RECORDS=3 CLOSE=1', 'tail<=end'),
+    ('M_CONSUMER_SEALS_NOTHING', 'C5: the consumer does not set the seal', CLOSES, MISCOUNTED),
+    ('M_LEAVE_NO_FENCE', 'C4: no fence between leaving and looking whether all is drained',
+     'MEMORY=1 RING=1 RECORDS=1 LEAVE=1', 'vacant'),
+    ('M_DRAIN_LEAVES_PLACE', 'C4: drain does not look whether the place was left', 'RING=1 RECORDS=1 LEAVE=1', 'vacant'),
+]]
+
 
 def model_of(name):
-    return 'single.pml' if name.startswith('single') else 'queue.pml'
+    own = re.match('single|collector', name)
+    return own.group() + '.pml' if own else 'queue.pml'
 
 
 def defines(macros):
@@ -302,7 +348,7 @@ def run(row):
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix='bell-model-') as folder:
         try:
-            small = expected or name.startswith('single')  # to compile them takes longer than to search
+            small = expected or name.startswith(('single', 'collector'))  # to compile them takes longer than to search
             output = explore(model_of(name), macros, folder, '-O0' if small else '-O1')
         except subprocess.TimeoutExpired:
             return 'longer than %d s' % SECONDS, ''

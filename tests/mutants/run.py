@@ -13,14 +13,18 @@ import sys
 import tempfile
 import threading
 
+import collector
 import table
 
 LITMUS = ["tests/stress/litmus.c", "tests/stress/receivers.c"]
+STOPS = "tests/stress/stops.c"
 INJECT = ["-include", "tests/stress/inject.h"]
 # A killer that takes longer has not caught anything.
 PATIENCE = 120
 # Killers that wait for a race to happen. That it did not, in so many rounds, is no verdict.
-RACES = ("litmus", "storm", "claim", "hub_litmus", "backpressure")
+RACES = ("litmus", "storm", "claim", "hub_litmus", "collector_backpressure")
+
+MUTANTS = {**table.MUTANTS, **collector.MUTANTS}
 
 
 def sources_of(program):
@@ -29,15 +33,15 @@ def sources_of(program):
         return LITMUS
     if program.startswith("storm"):
         return LITMUS + ["tests/stress/storm.c"] + INJECT
-    if program in ("claim", "hub_litmus", "backpressure", "pipe_hash"):
+    if program in ("claim", "hub_litmus", "collector_backpressure"):
         return [f"tests/stress/{program}.c"]
     if program.startswith("tsan "):
         return sources_of(program[5:]) + ["-fsanitize=thread", "-g"]
     if program == "model/permit":
         return [f"tests/model/permit/{name}.c" for name in ("explore", "play", "scenarios", "scenarios_more")] + EXPLORE
     if "inject" in program:
-        return [f"tests/stress/{program}.c", "tests/stress/stops.c", "tests/runner.c", *INJECT, "-lcheck",
-                *(["tests/stress/receivers.c"] if program == "inject" else [])]
+        more = {"inject": ["tests/stress/receivers.c", STOPS], "inject_collector": []}.get(program, [STOPS])
+        return [f"tests/stress/{program}.c", "tests/runner.c", *more, *INJECT, "-lcheck"]
     if program == "fault/creation":
         return ["tests/fault/creation.c", *FAULT]
     if program == "fault/no_membarrier":
@@ -114,9 +118,9 @@ def caught(command, program):
 
 def result_of(compiler, root, name):
     """The TAP words for a mutant: verdict and remark."""
-    program = table.MUTANTS[name][3][0]
+    program = MUTANTS[name][3][0]
     try:
-        remark = try_mutant(compiler, root, table.MUTANTS[name])
+        remark = try_mutant(compiler, root, MUTANTS[name])
     except (ValueError, subprocess.CalledProcessError) as e:
         return "not ok", f": {e}"
     if remark:
@@ -127,12 +131,12 @@ def result_of(compiler, root, name):
 
 
 def main(compiler, root, *words):
-    chosen = [name for name in table.MUTANTS if not words or any(word in name for word in words)]
+    chosen = [name for name in MUTANTS if not words or any(word in name for word in words)]
     print(f"1..{len(chosen)}", flush=True)
     results = {}
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         for name in chosen:
-            if table.MUTANTS[name][3][0].split()[0] in RACES:  # each needs the processors for itself
+            if MUTANTS[name][3][0].split()[0] in RACES:  # each needs the processors for itself
                 results[name] = result_of(compiler, root, name)
         waiting = {name: pool.submit(result_of, compiler, root, name) for name in chosen if name not in results}
         results.update({name: future.result() for name, future in waiting.items()})
