@@ -371,7 +371,7 @@ START_TEST(a_bound_queue_stays_while_it_is_being_notified)
 
 int main(int argc, char **argv)
 {
-	Suite *s = suite_create("injected races of the collector");
+	Suite *s = suite_create("injected races in the collector");
 	TCase *tc = runner_case(s, "collector", argc > 1 ? atof(argv[1]) : 60);
 
 	tcase_add_loop_test(tc, drained_on_the_way_to_sleep_it_does_not_sleep, 0, 3);
