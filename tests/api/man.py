@@ -35,6 +35,10 @@ names = set(re.findall(r'^\.Nm (bell_\w+)', text.get('docs/man/bell_queue.3', ''
 tap.result('the NAME of bell_queue(3) lists the calls of queue.h and wait.h',
            sorted((queue - tap.PRIVATE) ^ names))
 
+pipe = tap.declared('include/doorbell/pipe.h')
+names = set(re.findall(r'^\.Nm (bell_\w+)', text.get('docs/man/bell_pipe.3', ''), re.M))
+tap.result('the NAME of bell_pipe(3) lists the calls of pipe.h', sorted(pipe ^ names))
+
 built = tap.read('meson.build')
 tap.result('every man page is installed', [page for page in pages if "'%s'" % page not in built])
 tap.done()
