@@ -39,6 +39,7 @@ static void look(struct bell_pipe *p)
 
 	if (least == BELL__NOBODY) /* nobody yet, or nobody any more: kept for who comes */
 		return;
+	BELL_INJECT(looked);
 	if (least > begin)
 		bell_store_release(&p->begin, least); /* B5 */
 	BELL_INJECT(begin_told);

@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * inject_pipe.c: the races of the broadcast pipe, made to happen. The library is built with its injection
+ * points on: a thread is stopped in the midst of a call, the main thread does what should not matter, and
+ * lets it go on. What is lost hangs, and the test's time runs out.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "runner.h"
+#include "stops.h"
+
+/* A thread in one call of the pipe, stopped there once. */
+struct actor {
+	struct stop stop;
+	struct bell_pipe *p;
+	struct bell_reader *r;
+	const char *text;
+	ssize_t said;
+	char got[64];
+	pthread_t thread;
+};
+
+static void start(struct actor *a, const char *point, void *(*act)(void *))
+{
+	stop_init(&a->stop, point);
+	ck_assert_int_eq(pthread_create(&a->thread, NULL, act, a), 0);
+	sem_wait(&a->stop.reached);
+}
+
+static void finish(struct actor *a)
+{
+	sem_post(&a->stop.go);
+	pthread_join(a->thread, NULL);
+}
+
+static void *act_read(void *userdata)
+{
+	struct actor *a = userdata;
+
+	my_stop = &a->stop;
+	a->said = bell_reader_read(a->r, a->got, sizeof(a->got));
+	return NULL;
+}
+
+/* Without a loop, and as a loop does it. */
+static void *act_wait(void *userdata)
+{
+	struct actor *a = userdata;
+
+	my_stop = &a->stop;
+	a->said = bell_reader_wait(a->r, a->got, sizeof(a->got), -1);
+	return NULL;
+}
+
+static void block_on(int fd)
+{
+	struct pollfd bell = {.fd = fd, .events = POLLIN};
+
+	(void)poll(&bell, 1, -1);
+}
+
+static void *act_loop(void *userdata)
+{
+	struct actor *a = userdata;
+
+	my_stop = &a->stop;
+	while ((a->said = bell_reader_read(a->r, a->got, sizeof(a->got))) == -EAGAIN)
+		if (bell_reader_arm(a->r) >= 0) /* a 0 is not heeded: the fd is readable then */
+			block_on(bell_reader_fd(a->r));
+	return NULL;
+}
+
+static void *act_write(void *userdata)
+{
+	struct actor *a = userdata;
+
+	my_stop = &a->stop;
+	a->said = bell_pipe_write(a->p, a->text, strlen(a->text), -1);
+	return NULL;
+}
+
+static void *act_write_loop(void *userdata)
+{
+	struct actor *a = userdata;
+
+	my_stop = &a->stop;
+	while ((a->said = bell_pipe_write(a->p, a->text, strlen(a->text), 0)) == -EAGAIN)
+		if (bell_pipe_arm(a->p) == 1)
+			block_on(bell_pipe_fd(a->p));
+	return NULL;
+}
+
+static void *act_join(void *userdata)
+{
+	struct actor *a = userdata;
+
+	my_stop = &a->stop;
+	a->said = bell_reader_new(&a->r, a->p);
+	return NULL;
+}
+
+static void *act_leave(void *userdata)
+{
+	struct actor *a = userdata;
+
+	my_stop = &a->stop;
+	bell_reader_free(a->r);
+	return NULL;
+}
+
+static void *act_error(void *userdata)
+{
+	struct actor *a = userdata;
+
+	my_stop = &a->stop;
+	a->said = bell_pipe_set_error(a->p, EIO);
+	return NULL;
+}
+
+static struct bell_pipe *make(uint32_t policy, size_t capacity)
+{
+	struct bell_pipe_options o = {.capacity = capacity, .limit = capacity, .policy = policy};
+	struct bell_pipe *p;
+
+	ck_assert_int_eq(bell_pipe_new(&p, &o), 0);
+	return p;
+}
+
+static struct bell_reader *join_pipe(struct bell_pipe *p)
+{
+	struct bell_reader *r;
+
+	ck_assert_int_eq(bell_reader_new(&r, p), 0);
+	return r;
+}
+
+static void put(struct bell_pipe *p, const char *text)
+{
+	ck_assert_int_eq(bell_pipe_write(p, text, strlen(text), 0), (ssize_t)strlen(text));
+}
+
+static void expect(struct bell_reader *r, const char *text)
+{
+	char buf[64];
+
+	ck_assert_int_eq(bell_reader_read(r, buf, sizeof(buf)), (ssize_t)strlen(text));
+	ck_assert_int_eq(memcmp(buf, text, strlen(text)), 0);
+}
+
+static void expect_said(struct bell_reader *r, ssize_t said)
+{
+	char c;
+
+	ck_assert_int_eq(bell_reader_read(r, &c, 1), said);
+}
+
+static const char *const reader_points[] = {"tail_read", "reader_polled", "reader_announced"};
+
+/* 0: data, 1: the end, 2: an error, at each moment of falling asleep, waiting or in a loop. */
+START_TEST(what_happens_while_a_reader_falls_asleep_wakes_it)
+{
+	const char *point = reader_points[_i / 3 % 3];
+	const bool loop = _i >= 9;
+	struct actor a = {.p = make(BELL_PIPE_BLOCK, 16)};
+
+	if (!loop && strcmp(point, "reader_polled") == 0)
+		point = "reader_announced";
+	a.r = join_pipe(a.p);
+	start(&a, point, loop ? act_loop : act_wait);
+	if (_i % 3 == 0)
+		put(a.p, "x");
+	else if (_i % 3 == 1)
+		bell_pipe_close(a.p);
+	else
+		bell_pipe_set_error(a.p, EIO);
+	finish(&a);
+	ck_assert_int_eq(a.said, _i % 3 == 0 ? 1 : _i % 3 == 1 ? 0 : -EIO);
+	bell_reader_free(a.r);
+	bell_pipe_free(a.p);
+}
+END_TEST
+
+static const char *const writer_points[] = {"writer_polled", "writer_announced"};
+
+/* 0: room, 1: the last reader leaves, 2: closed, at each moment of falling asleep. */
+START_TEST(what_happens_while_a_writer_falls_asleep_wakes_it)
+{
+	const bool loop = _i < 6;
+	struct actor a = {.p = make(BELL_PIPE_BLOCK, 4), .text = "abcd"};
+	struct bell_reader *r = join_pipe(a.p);
+
+	put(a.p, "1234");
+	start(&a, loop ? writer_points[_i / 3] : "writer_announced",
+		loop ? act_write_loop : act_write);
+	if (_i % 3 == 0)
+		expect(r, "1234");
+	else if (_i % 3 == 1)
+		r = bell_reader_free(r);
+	else
+		bell_pipe_close(a.p);
+	finish(&a);
+	ck_assert_int_eq(a.said, _i % 3 == 0 ? 4 : _i % 3 == 1 ? -EPIPE : -ESHUTDOWN);
+	if (_i % 3 == 0)
+		expect(r, "abcd");
+	bell_reader_free(r);
+	bell_pipe_free(a.p);
+}
+END_TEST
+
+/* The two loads of the published design, with all the time in the world between them. */
+START_TEST(bytes_and_end_that_come_after_a_look_are_not_an_end_without_bytes)
+{
+	struct actor a = {.p = make((uint32_t)_i, 16)};
+
+	a.r = join_pipe(a.p);
+	start(&a, "tail_read", act_read);
+	put(a.p, "last");
+	bell_pipe_close(a.p);
+	finish(&a);
+	ck_assert_int_eq(a.said, -EAGAIN);
+	expect(a.r, "last");
+	expect_said(a.r, 0);
+	bell_reader_free(a.r);
+	bell_pipe_free(a.p);
+}
+END_TEST
+
+START_TEST(a_write_that_the_end_overtakes_is_refused_and_leaves_nothing)
+{
+	struct actor a = {.p = make((uint32_t)_i % 3, 16), .text = "late"};
+
+	a.r = join_pipe(a.p);
+	put(a.p, "in time");
+	start(&a, "bytes_put", act_write);
+	if (_i < 3)
+		bell_pipe_close(a.p);
+	else
+		bell_pipe_set_error(a.p, EIO);
+	expect(a.r, "in time");
+	expect_said(a.r, _i < 3 ? 0 : -EIO);
+	finish(&a);
+	ck_assert_int_eq(a.said, _i < 3 ? -ESHUTDOWN : -EIO);
+	expect_said(a.r, _i < 3 ? 0 : -EIO);
+	bell_reader_free(a.r);
+	bell_pipe_free(a.p);
+}
+END_TEST
+
+START_TEST(an_error_that_the_end_overtakes_is_refused_and_never_seen)
+{
+	struct actor a = {.p = make(BELL_PIPE_BLOCK, 16)};
+
+	a.r = join_pipe(a.p);
+	start(&a, "error_named", act_error);
+	put(a.p, "still");
+	ck_assert_int_eq(bell_pipe_set_error(a.p, ENOLINK), -EALREADY);
+	expect(a.r, "still");
+	expect_said(a.r, -EAGAIN);
+	bell_pipe_close(a.p);
+	finish(&a);
+	ck_assert_int_eq(a.said, -ESHUTDOWN);
+	expect_said(a.r, 0);
+	ck_assert_int_eq(bell_pipe_write(a.p, "x", 1, 0), -ESHUTDOWN);
+	bell_reader_free(a.r);
+	bell_pipe_free(a.p);
+}
+END_TEST
+
+/* The copy is made, and the writer comes round: what was copied may be of two laps. */
+START_TEST(a_reader_that_is_lapped_while_it_copies_says_so)
+{
+	struct actor a = {.p = make(BELL_PIPE_LAP, 8)};
+
+	a.r = join_pipe(a.p);
+	put(a.p, "12345678");
+	start(&a, "copied", act_read);
+	put(a.p, "9abc");
+	finish(&a);
+	ck_assert_int_eq(a.said, -EOVERFLOW);
+	ck_assert_uint_eq(bell_reader_lost(a.r), 4);
+	expect(a.r, "56789abc");
+	bell_reader_free(a.r);
+	bell_pipe_free(a.p);
+}
+END_TEST
+
+/* Told, not yet overwritten, not yet published: what is about to go is not given out. */
+START_TEST(what_a_writer_is_about_to_overwrite_is_not_read)
+{
+	struct actor a = {.p = make(BELL_PIPE_LAP, 8), .text = "9a"};
+	struct bell_reader *r = join_pipe(a.p);
+
+	put(a.p, "12345678");
+	start(&a, "left_behind", act_write);
+	expect_said(r, -EOVERFLOW);
+	ck_assert_uint_eq(bell_reader_lost(r), 2);
+	expect(r, "345678");
+	expect_said(r, -EAGAIN);
+	finish(&a);
+	expect(r, "9a");
+	bell_reader_free(r);
+	bell_pipe_free(a.p);
+}
+END_TEST
+
+/* A reader comes while the writer overwrites; it has seen where it may start, and told nobody. */
+START_TEST(a_reader_that_joins_behind_the_writers_back_moves_up)
+{
+	struct actor a = {.p = make(BELL_PIPE_BLOCK, 8)};
+	struct bell_reader *r = join_pipe(a.p);
+
+	put(a.p, "12345678");
+	expect(r, "12345678");
+	start(&a, "joining", act_join);
+	put(a.p, "abcdefgh"); /* over all that it thought to read */
+	finish(&a);
+	ck_assert_int_eq(a.said, 0);
+	expect(a.r, "abcdefgh");
+	bell_reader_free(a.r);
+	bell_reader_free(r);
+	bell_pipe_free(a.p);
+}
+END_TEST
+
+/* The writer has looked at the seats, and then a reader sits down at what is still the oldest byte. */
+START_TEST(a_writer_sees_a_reader_that_joins_behind_its_look)
+{
+	struct actor a = {.p = make(BELL_PIPE_BLOCK, 8), .text = "abcdefgh"};
+	struct bell_reader *r = join_pipe(a.p), *late;
+
+	put(a.p, "12345678");
+	expect(r, "12345678");
+	start(&a, "looked", act_write);
+	late = join_pipe(a.p);
+	sem_post(&a.stop.go);
+	expect(late, "12345678"); /* which holds the writer */
+	pthread_join(a.thread, NULL);
+	ck_assert_int_eq(a.said, 8);
+	expect(late, "abcdefgh");
+	expect(r, "abcdefgh");
+	bell_reader_free(late);
+	bell_reader_free(r);
+	bell_pipe_free(a.p);
+}
+END_TEST
+
+/* The same with a reader that is slower: it must find its bytes whenever it reads. */
+START_TEST(the_bytes_of_a_reader_that_joined_behind_a_look_stay)
+{
+	struct actor a = {.p = make(BELL_PIPE_BLOCK, 8), .text = "abcdefgh"};
+	struct bell_reader *r = join_pipe(a.p), *late;
+	struct timespec tenth = {.tv_nsec = 100000000};
+
+	put(a.p, "12345678");
+	expect(r, "12345678");
+	start(&a, "looked", act_write);
+	late = join_pipe(a.p);
+	sem_post(&a.stop.go);
+	nanosleep(&tenth, NULL); /* for a broken one to overwrite them; a good one waits */
+	expect(late, "12345678");
+	pthread_join(a.thread, NULL);
+	expect(late, "abcdefgh");
+	bell_reader_free(late);
+	bell_reader_free(r);
+	bell_pipe_free(a.p);
+}
+END_TEST
+
+START_TEST(a_writer_waits_for_a_last_reader_that_is_about_to_leave)
+{
+	struct actor leaves = {.p = make(BELL_PIPE_BLOCK, 4)},
+		     writes = {.p = leaves.p, .text = "x"};
+
+	leaves.r = join_pipe(leaves.p);
+	put(leaves.p, "1234");
+	start(&leaves, "leaving", act_leave);
+	ck_assert_int_eq(bell_pipe_write(leaves.p, "x", 1, 0), -EAGAIN);
+	start(&writes, "writer_announced", act_write);
+	sem_post(&writes.stop.go);
+	finish(&leaves);
+	pthread_join(writes.thread, NULL);
+	ck_assert_int_eq(writes.said, -EPIPE);
+	bell_pipe_free(leaves.p);
+}
+END_TEST
+
+/* Two see one announcement: the one that is stopped before it takes it back finds it taken. */
+START_TEST(of_two_who_see_a_sleeper_one_wakes_it)
+{
+	struct actor a = {.p = make(BELL_PIPE_BLOCK, 16), .text = "x"};
+	struct bell_reader *r = join_pipe(a.p);
+	struct bell_pipe_stats s;
+
+	expect_said(r, -EAGAIN);
+	ck_assert_int_eq(bell_reader_arm(r), 1);
+	start(&a, "reader_asleep", act_write);
+	bell_pipe_close(a.p);
+	bell_pipe_stats(a.p, &s);
+	ck_assert_uint_eq(s.wakes, 1);
+	block_on(bell_reader_fd(r));
+	expect(r, "x");
+	expect_said(r, 0);
+	r = bell_reader_free(r); /* and the seat is free when the other comes back to it */
+	finish(&a);
+	bell_pipe_stats(a.p, &s);
+	ck_assert_uint_eq(s.wakes, 1);
+	bell_pipe_free(a.p);
+}
+END_TEST
+
+/* Usage: inject_pipe [SECONDS], the time a test may take: a broken library is not waited for long. */
+int main(int argc, char **argv)
+{
+	Suite *s = suite_create("inject pipe");
+	TCase *tc = runner_case(s, "stopped threads", argc > 1 ? atof(argv[1]) : 60);
+
+	tcase_add_loop_test(tc, what_happens_while_a_reader_falls_asleep_wakes_it, 0, 18);
+	tcase_add_loop_test(tc, what_happens_while_a_writer_falls_asleep_wakes_it, 0, 9);
+	tcase_add_loop_test(
+		tc, bytes_and_end_that_come_after_a_look_are_not_an_end_without_bytes, 0, 3);
+	tcase_add_loop_test(tc, a_write_that_the_end_overtakes_is_refused_and_leaves_nothing, 0, 6);
+	tcase_add_test(tc, an_error_that_the_end_overtakes_is_refused_and_never_seen);
+	tcase_add_test(tc, a_reader_that_is_lapped_while_it_copies_says_so);
+	tcase_add_test(tc, what_a_writer_is_about_to_overwrite_is_not_read);
+	tcase_add_test(tc, a_reader_that_joins_behind_the_writers_back_moves_up);
+	tcase_add_test(tc, a_writer_sees_a_reader_that_joins_behind_its_look);
+	tcase_add_test(tc, the_bytes_of_a_reader_that_joined_behind_a_look_stay);
+	tcase_add_test(tc, a_writer_waits_for_a_last_reader_that_is_about_to_leave);
+	tcase_add_test(tc, of_two_who_see_a_sleeper_one_wakes_it);
+	return runner_run(s);
+}
