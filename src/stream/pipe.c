@@ -299,6 +299,7 @@ static int wait_for_room(struct bell_pipe *p, size_t n, int64_t deadline)
 	uint32_t token;
 	ssize_t r;
 
+	BELL_INJECT(writer_full);
 	bell__pipe_announce(p, wanted);
 	if (bell__pipe_refusal(p) != 0 || bell__pipe_room(p, wanted) >= wanted) /* the recheck */
 		return 0;
@@ -350,8 +351,8 @@ int bell_pipe_arm(struct bell_pipe *p)
 	int r = writable(p); /* before the fd is touched */
 
 	if (r == 0) {
-		(void)!bell_queue_poll(
-			p->room, &token, 1); /* before announcing: none that answers it */
+		/* Before announcing, so that it is none that answers that. */
+		(void)!bell_queue_poll(p->room, &token, 1);
 		BELL_INJECT(writer_polled);
 		bell__pipe_announce(p, p->low_water);
 		r = writable(p); /* the recheck; what was announced may stand: it costs a notify */

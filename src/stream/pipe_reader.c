@@ -32,7 +32,8 @@ static struct bell__seat *take_seat(struct bell_pipe *p)
 
 /* Make our position known at the oldest byte kept. The writer looks at positions once more after it has
  * raised begin; so either it sees ours, or we see begin raised, and follow. It cannot be raised beyond a
- * position that was seen, so this ends. */
+ * position that was seen, so this ends. A writer that saw us lower than where we end up may wait for that
+ * room: it is told. */
 static uint64_t sit_down(struct bell_pipe *p, struct bell__seat *seat)
 {
 	uint64_t begin = bell_load_acquire(&p->begin), position; /* B5 */
@@ -41,10 +42,12 @@ static uint64_t sit_down(struct bell_pipe *p, struct bell__seat *seat)
 		position = begin;
 		BELL_INJECT(joining);
 		bell_store_release(&seat->position, position); /* B2, B5 */
+		BELL_INJECT(seated);
 		bell_fence_full(); /* B5: position before begin; look: begin before positions */
 		begin = bell_load_acquire(
 			&p->begin); /* B5: behind the fence; B6: tail is no older */
 	} while (begin != position && p->policy != BELL_PIPE_LAP);
+	bell__pipe_wake_writer(p);
 	return position;
 }
 
@@ -220,8 +223,8 @@ int bell_reader_arm(struct bell_reader *r)
 	int state = readable(r); /* before the fd is touched */
 
 	if (state == 0) {
-		(void)!bell_queue_poll(
-			r->seat->bell, &token, 1); /* before announcing: none that answers it */
+		/* Before announcing: it is none that answers that. */
+		(void)!bell_queue_poll(r->seat->bell, &token, 1);
 		BELL_INJECT(reader_polled);
 		state = announce(r);
 	}

@@ -45,16 +45,15 @@ static void resume(struct bell_pipe *p)
 
 void bell__pipe_wake_writer(struct bell_pipe *p)
 {
-	uint64_t least;
+	uint64_t wanted;
 
 	bell_fence_full();		     /* B4: position before the look */
 	if (!bell_load_acquire(&p->waiting)) /* B4: what is wanted */
 		return;
-	/* Of several readers the last one to pass its fence sees the positions of all others. */
-	least = bell__pipe_least(p);
-	if (least >= bell_load_relaxed(
-			     &p->wanted) || /* NOBODY is more than any; acquired with waiting */
-		bell_load_relaxed(&p->census) == 0) /* behind the fence */
+	wanted = bell_load_relaxed(&p->wanted); /* acquired with waiting */
+	/* Of several readers the last one to pass its fence sees the positions of all others. When all
+	 * have gone it is NOBODY, more than any. */
+	if (bell__pipe_least(p) >= wanted)
 		resume(p);
 }
 

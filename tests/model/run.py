@@ -240,7 +240,7 @@ MUTANTS += [('single ' + row[0],) + row[1:] for row in [
 
 
 def model_of(name):
-    return 'single.pml' if name.startswith('single') else 'queue.pml'
+    return 'single.pml' if name.startswith('single') else 'pipe.pml' if name.startswith('pipe') else 'queue.pml'
 
 
 def defines(macros):
@@ -250,6 +250,40 @@ def defines(macros):
         all_of[name] = value or '1'
     return ['-D%s=%s' % item for item in all_of.items()]
 
+
+# The broadcast pipe: rows whose names begin with it are of pipe.pml.
+HUNG = 'invalid end state'          # somebody sleeps for ever
+WRONG_BYTE = '(p==(at+1))'          # a byte of another lap, or none yet
+CUT_SHORT = '(at=='                 # the end before the last byte
+PIPE = 'WRITES=3 LEAVE=0 JOIN=0 '
+HEALTHY += [('pipe-%s-m%d' % (name, memory), 'a pipe, %s, %s' % (what, sentence), 'MEMORY=%d ' % memory + macros)
+            for memory, what in enumerate(('in order', 'store buffers', 'weaker stores'))
+            for name, sentence, macros in [
+                ('1', 'ring of 1', 'WRITES=2 LEAVE=0 JOIN=0'),
+                ('2', 'ring of 2', PIPE + 'SIZE=2'),
+                ('leave', 'one leaves', 'WRITES=3 LEAVE=1 JOIN=0'),
+                ('join', 'one joins', 'WRITES=2 LEAVE=0 JOIN=1')]
+            if memory < 2 or name != '2']
+JOINED = 'WRITES=2 LEAVE=0 JOIN=1'
+MUTANTS += [('pipe ' + row[0],) + row[1:] for row in [
+    ('M_WRITE_NO_FENCE', 'B3: a write looks for sleepers without a fence', 'MEMORY=1 WRITES=2 LEAVE=0 JOIN=0', HUNG),
+    ('M_SLEEP_NO_FENCE', 'B3: a reader announces sleep without a fence', 'MEMORY=1 WRITES=2 LEAVE=0 JOIN=0', HUNG),
+    ('M_SLEEP_NO_RECHECK', 'B3: a reader does not look again', 'WRITES=2 LEAVE=0 JOIN=0', HUNG),
+    ('M_LOOK_FIRST', 'B3: a reader looks again, and then announces', 'WRITES=2 LEAVE=0 JOIN=0', HUNG),
+    ('M_CLOSE_SILENT', 'B3: the end wakes nobody', 'WRITES=2 LEAVE=0 JOIN=0', HUNG),
+    ('M_READ_NO_FENCE', 'B4: a reader looks for a waiting writer without a fence', 'MEMORY=1 WRITES=2 LEAVE=0 JOIN=0', HUNG),
+    ('M_WAIT_NO_FENCE', 'B4: the writer announces waiting without a fence', 'MEMORY=1 WRITES=2 LEAVE=0 JOIN=0', HUNG),
+    ('M_WAIT_NO_RECHECK', 'B4: the writer does not look again', 'WRITES=2 LEAVE=0 JOIN=0', HUNG),
+    ('M_LEAVE_SILENT', 'B4: who leaves wakes nobody', 'WRITES=3 LEAVE=1 JOIN=0', HUNG),
+    ('M_POSITION_FIRST', 'B2: a position is told before its byte is read', 'WRITES=2 LEAVE=0 JOIN=0', WRONG_BYTE),
+    ('M_TAIL_RELAXED', 'B1: tail is stored without release', 'MEMORY=2 WRITES=2 LEAVE=0 JOIN=0', WRONG_BYTE),
+    ('M_END_APART', 'B1: the end is looked for after the bytes', 'WRITES=2 LEAVE=0 JOIN=0', CUT_SHORT),
+    ('M_JOIN_NO_FENCE', 'B5: a reader joins without a fence', 'MEMORY=1 ' + JOINED, WRONG_BYTE),
+    ('M_JOIN_NO_RECHECK', 'B5: a reader joins without a second look', JOINED, WRONG_BYTE),
+    ('M_JOIN_SILENT', 'B4: a reader that moves up as it joins wakes nobody', JOINED, HUNG),
+    ('M_LOOK_NO_FENCE', 'B5: the writer looks twice without a fence', 'MEMORY=1 ' + JOINED, WRONG_BYTE),
+    ('M_LOOK_ONCE', 'B5: the writer looks once', JOINED, WRONG_BYTE),
+]]
 
 # A mutant says something only where nothing fails without it.
 seen = {(model_of(row[0]), *sorted(defines(row[2]))) for row in HEALTHY}

@@ -15,6 +15,7 @@ import threading
 import table
 
 CORE = ("queue", "single", "wait", "base")
+STREAM = ("pipe", "pipe_memory", "pipe_reader", "pipe_wake")
 LITMUS = ["tests/stress/litmus.c", "tests/stress/receivers.c"]
 INJECT = ["-include", "tests/stress/inject.h"]
 # A killer that takes longer has not caught anything.
@@ -29,6 +30,8 @@ def sources_of(program):
         return LITMUS
     if program.startswith("storm"):
         return LITMUS + ["tests/stress/storm.c"] + INJECT
+    if program == "pipe_hash":
+        return ["tests/stress/pipe_hash.c"]
     if program == "claim":
         return ["tests/stress/claim.c"]
     if program.startswith("inject"):
@@ -47,7 +50,8 @@ FAULT = ["tests/fault/refuse.c", "tests/runner.c", "-Itests/fault", "-lcheck", *
 
 def mutate(root, directory, file, text, replacement):
     """The library's sources in directory, one of them changed."""
-    for path in ["include/doorbell/queue.h", "src/core/core.h"] + [f"src/core/{name}.c" for name in CORE]:
+    for path in ["include/doorbell/queue.h", "src/core/core.h"] + [f"src/core/{name}.c" for name in CORE] + [
+            "src/stream/pipe.h"] + [f"src/stream/{name}.c" for name in STREAM]:
         with open(f"{root}/{path}", encoding="utf-8") as f:
             body = f.read()
         if path == file:
@@ -66,7 +70,8 @@ def try_mutant(compiler, root, mutant):
         mutate(root, d, file, text, replacement)
         flags = ["-std=gnu11", "-O2", "-w", "-D_GNU_SOURCE", "-pthread", f"-I{d}/include", f"-I{d}/src", "-Iinclude", "-Isrc",
                  "-Itests", "-Itests/stress", "-Itests/unit"]
-        core = [f"{d}/src/core/{name}.c" for name in CORE]
+        core = [f"{d}/src/core/{name}.c" for name in CORE] + [
+            f"{d}/src/stream/{name}.c" for name in STREAM]
         libraries = subprocess.run(["pkg-config", "--libs", "check"], stdout=subprocess.PIPE, text=True,
                                    check=True).stdout.split()
         subprocess.run([compiler, *flags, *sources_of(program), *core, "-o", f"{d}/killer", *libraries],
