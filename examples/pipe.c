@@ -64,7 +64,7 @@ int main(void)
 			pthread_create(&threads[i], NULL, listen_to, &listeners[i]) != 0)
 			return 1;
 	for (i = 0; i < LINES; i++) {
-		n = snprintf(line, sizeof(line), "request %d%s\n", i, i % 100 == 7 ? ": error" : "");
+		n = snprintf(line, 64, "request %d%s\n", i, i % 100 == 7 ? ": error" : "");
 		if (bell_pipe_write(log, line, (size_t)n, -1) != n) /* -1: waits for the slowest */
 			return 1;
 	}
