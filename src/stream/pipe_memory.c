@@ -45,7 +45,10 @@ static void look(struct bell_pipe *p)
 	BELL_INJECT(begin_told);
 	bell_fence_full(); /* B5: begin before the second look; join: position before begin */
 	least = bell__pipe_least(p);
-	p->floor = least < p->begin ? least : p->begin;
+	least = least < p->begin ? least : p->begin;
+	/* Below floor there can only be a reader that is about to find begin raised, and to move up. */
+	if (least > p->floor)
+		p->floor = least;
 }
 
 uint64_t bell__pipe_room(struct bell_pipe *p, uint64_t wanted)

@@ -26,6 +26,9 @@
 #define DATUM(p)    (8 + (p) % SIZE)
 #define PLACES	    (8 + SIZE)
 
+/* Unsigned, as in the code: below 0 is much. */
+#define ROOM_LEFT ((SIZE - (n - floor)) & 255)
+
 bit token[CPUS];
 #include "memory.pml"
 
@@ -99,9 +102,14 @@ inline look(i, p, least)
 		atomic { FENCE(WRITER) }; /* B5 */
 #endif
 		look_over(WRITER, i, p, least);
-		floor = (least < begin -> least : begin);
-#else
+		least = (least < begin -> least : begin);
+#ifdef M_FLOOR_FALLS
 		floor = least;
+#else
+		floor = (least > floor -> least : floor);
+#endif
+#else
+		floor = (least > floor -> least : floor);
 		if
 		:: least > begin ->
 			atomic { ROOM(WRITER); begin = least; RELEASE(WRITER, BEGIN, begin) }
@@ -122,12 +130,12 @@ next:
 	:: else
 	fi;
 	if
-	:: n - floor < SIZE -> goto put
+	:: ROOM_LEFT > 0 -> goto put
 	:: else
 	fi;
 	look(i, p, least);
 	if
-	:: n - floor < SIZE -> goto put
+	:: ROOM_LEFT > 0 -> goto put
 	:: else
 	fi;
 	atomic { ROOM(WRITER); STORE(WRITER, WANTED, n + 1 - SIZE) };
@@ -138,7 +146,7 @@ next:
 #ifndef M_WAIT_NO_RECHECK
 	look(i, p, least);
 	if
-	:: n - floor < SIZE -> goto put
+	:: ROOM_LEFT > 0 -> goto put
 	:: else
 	fi;
 #endif

@@ -296,7 +296,9 @@ MUTANTS = {
     "a new reader that moves up does not look whether the writer waits (B4)": (
         READER, "	bell__pipe_wake_writer(p);\n	return position;\n", "	return position;\n", INJECT_PIPE),
     "the writer does not look at the seats again (B5)": (
-        MEMORY, "	least = bell__pipe_least(p);\n	p->floor =", "	p->floor =", INJECT_PIPE),
+        MEMORY, "	least = bell__pipe_least(p);\n	least = least <", "	least = least <", INJECT_PIPE),
+    "a reader that has not yet moved up as it joins lowers floor": (
+        MEMORY, "	if (least > p->floor)\n", "", INJECT_PIPE),
     "begin is not told before it is left behind (B5)": (
         MEMORY, "		bell_store_release(&p->begin, least); /* B5 */\n", "		(void)0;\n", ("unit/pipe_policies",)),
     "the writer does not tell readers what it overwrites (B6)": (

@@ -4,160 +4,7 @@
  * points on: a thread is stopped in the midst of a call, the main thread does what should not matter, and
  * lets it go on. What is lost hangs, and the test's time runs out.
  */
-#include <errno.h>
-#include <poll.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-
-#include "runner.h"
-#include "stops.h"
-#include "stream/pipe.h"
-
-/* A thread in one call of the pipe, stopped there once. */
-struct actor {
-	struct stop stop;
-	struct bell_pipe *p;
-	struct bell_reader *r;
-	const char *text;
-	ssize_t said;
-	char got[64];
-	pthread_t thread;
-};
-
-static void start(struct actor *a, const char *point, void *(*act)(void *))
-{
-	stop_init(&a->stop, point);
-	ck_assert_int_eq(pthread_create(&a->thread, NULL, act, a), 0);
-	sem_wait(&a->stop.reached);
-}
-
-static void finish(struct actor *a)
-{
-	sem_post(&a->stop.go);
-	pthread_join(a->thread, NULL);
-}
-
-static void *act_read(void *userdata)
-{
-	struct actor *a = userdata;
-
-	my_stop = &a->stop;
-	a->said = bell_reader_read(a->r, a->got, sizeof(a->got));
-	return NULL;
-}
-
-/* Without a loop, and as a loop does it. */
-static void *act_wait(void *userdata)
-{
-	struct actor *a = userdata;
-
-	my_stop = &a->stop;
-	a->said = bell_reader_wait(a->r, a->got, sizeof(a->got), -1);
-	return NULL;
-}
-
-static void block_on(int fd)
-{
-	struct pollfd bell = {.fd = fd, .events = POLLIN};
-
-	(void)poll(&bell, 1, -1);
-}
-
-static void *act_loop(void *userdata)
-{
-	struct actor *a = userdata;
-
-	my_stop = &a->stop;
-	while ((a->said = bell_reader_read(a->r, a->got, sizeof(a->got))) == -EAGAIN)
-		if (bell_reader_arm(a->r) >= 0) /* a 0 is not heeded: the fd is readable then */
-			block_on(bell_reader_fd(a->r));
-	return NULL;
-}
-
-static void *act_write(void *userdata)
-{
-	struct actor *a = userdata;
-
-	my_stop = &a->stop;
-	a->said = bell_pipe_write(a->p, a->text, strlen(a->text), -1);
-	return NULL;
-}
-
-static void *act_write_loop(void *userdata)
-{
-	struct actor *a = userdata;
-
-	my_stop = &a->stop;
-	while ((a->said = bell_pipe_write(a->p, a->text, strlen(a->text), 0)) == -EAGAIN)
-		if (bell_pipe_arm(a->p) == 1)
-			block_on(bell_pipe_fd(a->p));
-	return NULL;
-}
-
-static void *act_join(void *userdata)
-{
-	struct actor *a = userdata;
-
-	my_stop = &a->stop;
-	a->said = bell_reader_new(&a->r, a->p);
-	return NULL;
-}
-
-static void *act_leave(void *userdata)
-{
-	struct actor *a = userdata;
-
-	my_stop = &a->stop;
-	bell_reader_free(a->r);
-	return NULL;
-}
-
-static void *act_error(void *userdata)
-{
-	struct actor *a = userdata;
-
-	my_stop = &a->stop;
-	a->said = bell_pipe_set_error(a->p, EIO);
-	return NULL;
-}
-
-static struct bell_pipe *make(uint32_t policy, size_t capacity)
-{
-	struct bell_pipe_options o = {.capacity = capacity, .limit = capacity, .policy = policy};
-	struct bell_pipe *p;
-
-	ck_assert_int_eq(bell_pipe_new(&p, &o), 0);
-	return p;
-}
-
-static struct bell_reader *join_pipe(struct bell_pipe *p)
-{
-	struct bell_reader *r;
-
-	ck_assert_int_eq(bell_reader_new(&r, p), 0);
-	return r;
-}
-
-static void put(struct bell_pipe *p, const char *text)
-{
-	ck_assert_int_eq(bell_pipe_write(p, text, strlen(text), 0), (ssize_t)strlen(text));
-}
-
-static void expect(struct bell_reader *r, const char *text)
-{
-	char buf[64];
-
-	ck_assert_int_eq(bell_reader_read(r, buf, sizeof(buf)), (ssize_t)strlen(text));
-	ck_assert_int_eq(memcmp(buf, text, strlen(text)), 0);
-}
-
-static void expect_said(struct bell_reader *r, ssize_t said)
-{
-	char c;
-
-	ck_assert_int_eq(bell_reader_read(r, &c, 1), said);
-}
+#include "pipe_actors.h"
 
 static const char *const reader_points[] = {"tail_read", "reader_polled", "reader_announced"};
 
@@ -361,6 +208,30 @@ START_TEST(the_bytes_of_a_reader_that_joined_behind_a_look_stay)
 	bell_pipe_free(a.p);
 }
 
+START_TEST(a_reader_that_is_yet_to_move_up_as_it_joins_lets_nothing_be_overwritten)
+{
+	struct actor a = {.p = make(BELL_PIPE_BLOCK, 8)};
+	struct bell_reader *r = join_pipe(a.p);
+	struct stop seated;
+
+	put(a.p, "12345678");
+	expect(r, "12345678");
+	stop_init(&seated, "seated");
+	start(&a, "joining", act_join);
+	a.stop.next = &seated;
+	put(a.p, "abcdefgh");
+	sem_post(&a.stop.go);
+	sem_wait(&seated.reached); /* at 0, and the oldest byte kept is 8 */
+	ck_assert_int_eq(bell_pipe_write(a.p, "x", 1, 0), -EAGAIN);
+	sem_post(&seated.go);
+	pthread_join(a.thread, NULL);
+	expect(a.r, "abcdefgh");
+	expect(r, "abcdefgh");
+	bell_reader_free(a.r);
+	bell_reader_free(r);
+	bell_pipe_free(a.p);
+}
+
 /* It held the writer for a moment, lower than where it ended up: the writer fell asleep over that. */
 START_TEST(a_reader_that_moves_up_as_it_joins_wakes_the_writer_that_it_held)
 {
@@ -442,6 +313,7 @@ int main(int argc, char **argv)
 	tcase_add_test(tc, what_a_writer_is_about_to_overwrite_is_not_read);
 	tcase_add_test(tc, a_reader_that_joins_behind_the_writers_back_moves_up);
 	tcase_add_test(tc, the_bytes_of_a_reader_that_joined_behind_a_look_stay);
+	tcase_add_test(tc, a_reader_that_is_yet_to_move_up_as_it_joins_lets_nothing_be_overwritten);
 	tcase_add_test(tc, a_reader_that_moves_up_as_it_joins_wakes_the_writer_that_it_held);
 	tcase_add_test(tc, a_writer_waits_for_a_last_reader_that_is_about_to_leave);
 	tcase_add_test(tc, of_two_who_see_a_sleeper_one_wakes_it);
