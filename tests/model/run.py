@@ -281,7 +281,7 @@ MUTANTS += [('pipe ' + row[0],) + row[1:] for row in [
     ('M_JOIN_NO_FENCE', 'B5: a reader joins without a fence', 'MEMORY=1 ' + JOINED, WRONG_BYTE),
     ('M_JOIN_NO_RECHECK', 'B5: a reader joins without a second look', JOINED, WRONG_BYTE),
     ('M_JOIN_SILENT', 'B4: a reader that moves up as it joins wakes nobody', JOINED, HUNG),
-    ('M_FLOOR_FALLS', 'B5: a reader yet to move up as it joins lowers floor', JOINED, WRONG_BYTE),
+    ('M_FLOOR_FALLS', 'B5: a reader yet to move up as it joins lowers floor', 'WRITES=3 LEAVE=0 JOIN=1', WRONG_BYTE),
     ('M_LOOK_NO_FENCE', 'B5: the writer looks twice without a fence', 'MEMORY=1 ' + JOINED, WRONG_BYTE),
     ('M_LOOK_ONCE', 'B5: the writer looks once', JOINED, WRONG_BYTE),
 ]]

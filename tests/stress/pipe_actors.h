@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * pipe_actors.h: threads in one call of a pipe, which stop where they are told, and what the main thread does
- * beside them. For inject_pipe.c alone.
+ * pipe_actors.h: threads in one call of a pipe, which stop where they are told, and what the main thread
+ * does beside them. For inject_pipe.c alone.
  */
 #ifndef STRESS_PIPE_ACTORS_H
 #define STRESS_PIPE_ACTORS_H
