@@ -39,6 +39,7 @@ PROGRAMS = {
     'wake': ([], ['--rounds', '2']),
     'spin': ([], ['--rounds', '1']),
     'permit': ([], ['--rounds', '2']),
+    'pipe': ([], ['--rounds', '1']),
     'rivals': ([], ['--rounds', '5']),
     'storm': ([], ['--rounds', '1', '--n', '3']),
     'trickle': ([], ['--rounds', '1', '--n', '10']),
@@ -219,7 +220,7 @@ def promises(results):
     """The rows that stand alone: those of one, two, four threads."""
     lines = ['| row | n | p10 | p50 | p99 | spread | ratio | to | promised |', '|---|--:|--:|--:|--:|--:|--:|---|---|']
     for row in results['rows']:
-        if row['program'] in ('queue', 'contend', 'wake') or row['met'] is not None:
+        if row['program'] in ('queue', 'contend', 'wake', 'pipe') or row['met'] is not None:
             ratio = figure(row['ratio']) if row['rival'] else ''
             lines.append(f'| {row["name"]} | {row["n"]} | ' + ' | '.join(figure(row[p]) for p in ('p10', 'p50', 'p99'))
                          + f' | {row["spread"]:.0%} | {ratio} | {row["rival"]} | {verdict(row)[9:]} |')

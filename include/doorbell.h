@@ -12,6 +12,7 @@
 #include <doorbell/local.h>
 #include <doorbell/permit.h>
 #include <doorbell/collector.h>
+#include <doorbell/pipe.h>
 #include <doorbell/hub.h>
 
 #endif

@@ -33,6 +33,11 @@
  * one end of an edge whose other end is a membarrier(2), which makes it a full fence over there. */
 #define bell_fence_compiler() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 
+/* Nothing before it sinks below the stores after it; nothing after it rises above the loads before it.
+ * For a copy by relaxed words whose reader asks afterwards whether it was overwritten. */
+#define bell_fence_release() __atomic_thread_fence(__ATOMIC_RELEASE)
+#define bell_fence_acquire() __atomic_thread_fence(__ATOMIC_ACQUIRE)
+
 /* Orders everything before against everything after, stores against later loads included: a
  * sequentially consistent fence of C11. */
 static inline void bell_fence_full(void)

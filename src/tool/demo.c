@@ -2,7 +2,6 @@
  *
  * demo.c: doorbell demo: its options, and the order in which everything is started and stopped.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -62,20 +61,6 @@ static void print_help(void)
 		WORKERS_MAX, CLIENTS_MAX);
 }
 
-/* 0 or an exit status. */
-static int parse_number(const char *option, const char *text, uint32_t max, uint32_t *ret_n)
-{
-	char *end;
-	unsigned long n = strtoul(text, &end, 10); /* ULONG_MAX, if it is too large */
-
-	if (!isdigit((unsigned char)text[0]) || *end || n < 1 || n > max) {
-		tool_complain("%s is a number from 1 to %u, not '%s'.", option, max, text);
-		return TOOL_USAGE;
-	}
-	*ret_n = (uint32_t)n;
-	return 0;
-}
-
 static int parse_loop(const char *text, const struct demo_loop **ret_loop)
 {
 	if (strcmp(text, "epoll") == 0) {
@@ -112,9 +97,11 @@ static int parse(struct demo *demo, int argc, char **argv)
 		if (option == 'l')
 			status = parse_loop(optarg, &demo->loop);
 		else if (option == 'w')
-			status = parse_number("--workers", optarg, WORKERS_MAX, &demo->workers);
+			status =
+				tool_parse_number("--workers", optarg, WORKERS_MAX, &demo->workers);
 		else if (option == 'c')
-			status = parse_number("--clients", optarg, CLIENTS_MAX, &demo->clients);
+			status =
+				tool_parse_number("--clients", optarg, CLIENTS_MAX, &demo->clients);
 		else if (option == 'h')
 			demo->help = true;
 		else

@@ -3,6 +3,7 @@
  * main.c: the doorbell command: a table of subcommands, and what holds for all of them: nothing is
  * taken for written until stdout has been flushed, and no file that is opened becomes fd 0, 1 or 2.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -10,6 +11,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -23,6 +25,7 @@ static const struct command {
 	const char *what;
 } commands[] = {
 	{"demo", tool_demo, "serve the lines of files over TCP, and show what the bell saves"},
+	{"pipe", tool_pipe, "give standard input to several readers, each at its own pace"},
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -37,6 +40,19 @@ int tool_complain(const char *format, ...)
 	va_end(args);
 	fprintf(stderr, "doorbell: %s\n", sentence);
 	return TOOL_FAILED;
+}
+
+int tool_parse_number(const char *option, const char *text, uint32_t max, uint32_t *ret_n)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10); /* ULONG_MAX, if it is too large */
+
+	if (!isdigit((unsigned char)text[0]) || *end || n < 1 || n > max) {
+		tool_complain("%s is a number from 1 to %u, not '%s'.", option, max, text);
+		return TOOL_USAGE;
+	}
+	*ret_n = (uint32_t)n;
+	return 0;
 }
 
 static void print_commands(void)

@@ -6,12 +6,18 @@
 #ifndef TOOL_H
 #define TOOL_H
 
+#include <stdint.h>
+
 enum { TOOL_FAILED = 1, TOOL_USAGE = 2 };
 
 /* One sentence on stderr, after the name of the program. Returns TOOL_FAILED. */
 __attribute__((format(printf, 1, 2))) int tool_complain(const char *format, ...);
 
+/* The value of an option: a number from 1 to max. 0, or an exit status after a complaint. */
+int tool_parse_number(const char *option, const char *text, uint32_t max, uint32_t *ret_n);
+
 /* argv[0] is the name of the command. */
 int tool_demo(int argc, char **argv);
+int tool_pipe(int argc, char **argv);
 
 #endif

@@ -17,6 +17,7 @@ HEADERS = {
     'doorbell/local.h': ['doorbell/base.h'],
     'doorbell/permit.h': ['doorbell/base.h', 'doorbell/queue.h'],
     'doorbell/collector.h': ['doorbell/queue.h'],
+    'doorbell/pipe.h': ['doorbell/base.h', 'doorbell/queue.h'],
     'doorbell/hub.h': ['doorbell/base.h', 'doorbell/queue.h'],
 }
 CORE = ['doorbell/base.h', 'doorbell/atomic.h', 'doorbell/queue.h', 'doorbell/wait.h', 'doorbell/local.h']
@@ -25,7 +26,7 @@ ADAPT = CORE[:3]
 FOLDERS = {
     'src/core': ['doorbell.h', 'core/core.h', 'core/probe.h'],
     'src/sync': ['doorbell/permit.h', 'sync/sync.h'],
-    'src/stream': ['doorbell/collector.h', 'stream/collector.h'],
+    'src/stream': ['doorbell/collector.h', 'stream/collector.h', 'doorbell/pipe.h', 'stream/pipe.h'],
     'src/hub': ['doorbell/hub.h', 'core/core.h', 'core/probe.h', 'hub/hub.h'],
 }
 

@@ -35,9 +35,10 @@ names = set(re.findall(r'^\.Nm (bell_\w+)', text.get('docs/man/bell_queue.3', ''
 tap.result('the NAME of bell_queue(3) lists the calls of queue.h and wait.h',
            sorted((queue - tap.PRIVATE) ^ names))
 
-names = set(re.findall(r'^\.Nm (bell_\w+)', text.get('docs/man/bell_permit.3', ''), re.M))
-tap.result('the NAME of bell_permit(3) lists the calls of permit.h',
-           sorted((tap.declared('include/doorbell/permit.h') - tap.PRIVATE) ^ names))
+for module in 'local', 'permit', 'collector', 'pipe', 'hub':
+    names = set(re.findall(r'^\.Nm (bell_\w+)', text.get('docs/man/bell_%s.3' % module, ''), re.M))
+    tap.result('the NAME of bell_%s(3) lists the calls of %s.h' % (module, module),
+               sorted((tap.declared('include/doorbell/%s.h' % module) - tap.PRIVATE) ^ names))
 
 built = tap.read('meson.build')
 tap.result('every man page is installed', [page for page in pages if "'%s'" % page not in built])

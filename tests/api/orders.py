@@ -12,7 +12,7 @@ ATOMIC = 'include/doorbell/atomic.h'
 # The one operation that is both ends of its edge: a thread's decrement against the last one's.
 BOTH_ENDS = {'R1'}
 # Functions whose relaxed operations are all of one kind, told at the function: counters.
-COUNTERS = {'count', 'bell_queue_stats'}
+COUNTERS = {'count', 'bell_queue_stats', 'bell_pipe_stats'}
 
 NAMES_AN_ORDER = re.compile(r'__ATOMIC_|memory_order|__atomic_|__sync_|\b_Atomic\b|stdatomic|\bvolatile\b')
 ORDERS = re.compile(r'\bbell_(?:\w+_(?:acquire|release|acq_rel|seq_cst)|fence_\w+)\s*\(')

@@ -25,12 +25,9 @@ MACHINES = [  # name, compiler, what runs its programs
 
 UNEMULATED = {
     'queue_new': 'limits the address space, and in an emulator that is not the program\'s own',
-    'threads': 'many rounds between threads, too slow in an emulator',
-    'threads_order': 'many rounds between threads, too slow in an emulator',
-    'threads_close': 'many rounds between threads, too slow in an emulator',
-    'single': 'many rounds between threads, too slow in an emulator',
-    'collector_threads': 'many rounds between threads, too slow in an emulator',
-    'collector_waits': 'many rounds between threads, too slow in an emulator',
+    **dict.fromkeys(['threads', 'threads_order', 'threads_close', 'single', 'permit_threads', 'permit_races',
+                     'collector_threads', 'collector_waits', 'hub_storm', 'pipe_threads'],
+                    'many rounds between threads, too slow in an emulator'),
 }
 SHARED = {'helpers', 'load'}  # parts of the unit tests, not programs
 
@@ -59,7 +56,7 @@ def outcome(command):
 
 def run_machine(name, compiler, emulator, folder):
     objects = []
-    for file in tap.files(['src/core', 'src/stream'], ['.c']) + ['tests/machine/check/check.c', 'tests/runner.c'] + \
+    for file in tap.files(['src/core', 'src/sync', 'src/stream', 'src/hub'], ['.c']) + ['tests/machine/check/check.c', 'tests/runner.c'] + \
             ['tests/unit/%s.c' % part for part in sorted(SHARED)]:
         objects.append(os.path.join(folder, file.replace('/', '-') + '.o'))
         status, output = compile_to(objects[-1], compiler, [tap.path(file)], ['-c'])

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""run.py [--list | --trail] [NAME...]: the models of the queue, queue.pml and single.pml, explored by SPIN.
+"""run.py [--list | --trail] [NAME...]: the models, explored by SPIN: queue.pml, and of the same name as the first
+word of their rows, single.pml, collector.pml and pipe.pml.
 
 Healthy rows are searched to the end and must show no error; a search that met a limit of depth or
 memory fails. Each mutant takes one safeguard away and must fail, in the way that its row says: a
 mutant that lives would mean that the model does not see what the safeguard is for. NAME...: these
-rows only. --trail: print the way to the error of a row, step by step.
+rows only, or the rows of these models. --trail: print the way to the error of a row, step by step.
 """
 import concurrent.futures
 import os
@@ -283,10 +284,48 @@ MUTANTS += [('collector ' + row[0],) + row[1:] for row in [
     ('M_DRAIN_LEAVES_PLACE', 'C4: drain does not look whether the place was left', 'RING=1 RECORDS=1 LEAVE=1', 'vacant'),
 ]]
 
+# The broadcast pipe: rows whose names begin with it are of pipe.pml.
+WRONG_BYTE = '(p==(at+1))'          # a byte of another lap, or none yet
+CUT_SHORT = '(at=='                 # the end before the last byte
+PIPE = 'WRITES=3 LEAVE=0 JOIN=0 '
+HEALTHY += [('pipe-%s-m%d' % (name, memory), 'a pipe, %s, %s' % (what, sentence), 'MEMORY=%d ' % memory + macros)
+            for memory, what in enumerate(('in order', 'store buffers', 'weaker stores'))
+            for name, sentence, macros in [
+                ('1', 'ring of 1', 'WRITES=2 LEAVE=0 JOIN=0'),
+                ('2', 'ring of 2', PIPE + 'SIZE=2'),
+                ('leave', 'one leaves', 'WRITES=3 LEAVE=1 JOIN=0'),
+                ('join', 'one joins', 'WRITES=2 LEAVE=0 JOIN=1')]
+            if memory == 0 or memory == 2 and name != '2' or name == '1']
+JOINED = 'WRITES=2 LEAVE=0 JOIN=1'
+MUTANTS += [('pipe ' + row[0],) + row[1:] for row in [
+    ('M_WRITE_NO_FENCE', 'B3: a write looks for sleepers without a fence', 'MEMORY=1 WRITES=2 LEAVE=0 JOIN=0', STUCK),
+    ('M_SLEEP_NO_FENCE', 'B3: a reader announces sleep without a fence', 'MEMORY=1 WRITES=2 LEAVE=0 JOIN=0', STUCK),
+    ('M_SLEEP_NO_RECHECK', 'B3: a reader does not look again', 'WRITES=2 LEAVE=0 JOIN=0', STUCK),
+    ('M_LOOK_FIRST', 'B3: a reader looks again, and then announces', 'WRITES=2 LEAVE=0 JOIN=0', STUCK),
+    ('M_CLOSE_SILENT', 'B3: the end wakes nobody', 'WRITES=2 LEAVE=0 JOIN=0', STUCK),
+    ('M_READ_NO_FENCE', 'B4: a reader looks for a waiting writer without a fence', 'MEMORY=1 WRITES=2 LEAVE=0 JOIN=0', STUCK),
+    ('M_WAIT_NO_FENCE', 'B4: the writer announces waiting without a fence', 'MEMORY=1 WRITES=2 LEAVE=0 JOIN=0', STUCK),
+    ('M_WAIT_NO_RECHECK', 'B4: the writer does not look again', 'WRITES=2 LEAVE=0 JOIN=0', STUCK),
+    ('M_LEAVE_SILENT', 'B4: who leaves wakes nobody', 'WRITES=3 LEAVE=1 JOIN=0', STUCK),
+    ('M_POSITION_FIRST', 'B2: a position is told before its byte is read', 'WRITES=2 LEAVE=0 JOIN=0', WRONG_BYTE),
+    ('M_TAIL_RELAXED', 'B1: tail is stored without release', 'MEMORY=2 WRITES=2 LEAVE=0 JOIN=0', WRONG_BYTE),
+    ('M_END_APART', 'B1: the end is looked for after the bytes', 'WRITES=2 LEAVE=0 JOIN=0', CUT_SHORT),
+    ('M_JOIN_NO_FENCE', 'B5: a reader joins without a fence', 'MEMORY=1 ' + JOINED, WRONG_BYTE),
+    ('M_JOIN_NO_RECHECK', 'B5: a reader joins without a second look', JOINED, WRONG_BYTE),
+    ('M_JOIN_SILENT', 'B4: a reader that moves up as it joins wakes nobody', JOINED, STUCK),
+    ('M_FLOOR_FALLS', 'B5: a reader yet to move up as it joins lowers floor', 'WRITES=3 LEAVE=0 JOIN=1', WRONG_BYTE),
+    ('M_LOOK_NO_FENCE', 'B5: the writer looks twice without a fence', 'MEMORY=1 ' + JOINED, WRONG_BYTE),
+    ('M_LOOK_ONCE', 'B5: the writer looks once', JOINED, WRONG_BYTE),
+]]
+
+
+def family(name):
+    own = re.match('single|collector|pipe', name)
+    return own.group() if own else 'queue'
+
 
 def model_of(name):
-    own = re.match('single|collector', name)
-    return own.group() + '.pml' if own else 'queue.pml'
+    return family(name) + '.pml'
 
 
 def defines(macros):
@@ -348,7 +387,7 @@ def run(row):
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix='bell-model-') as folder:
         try:
-            small = expected or name.startswith(('single', 'collector'))  # to compile them takes longer than to search
+            small = expected or family(name) != 'queue'  # to compile them takes longer than to search
             output = explore(model_of(name), macros, folder, '-O0' if small else '-O1')
         except subprocess.TimeoutExpired:
             return 'longer than %d s' % SECONDS, ''
@@ -361,7 +400,7 @@ def run(row):
 
 def main():
     wanted = [a for a in sys.argv[1:] if not a.startswith('--')]
-    rows = [r for r in HEALTHY + MUTANTS if not wanted or r[0] in wanted]
+    rows = [r for r in HEALTHY + MUTANTS if not wanted or {r[0], family(r[0])} & set(wanted)]
     if '--list' in sys.argv:
         for row in rows:
             print('%-28s %s%s' % (row[0], row[2], '  fails: ' + row[3] if len(row) > 3 else ''))

@@ -33,7 +33,7 @@ def sources_of(program):
         return LITMUS
     if program.startswith("storm"):
         return LITMUS + ["tests/stress/storm.c"] + INJECT
-    if program in ("claim", "hub_litmus", "collector_backpressure"):
+    if program in ("claim", "hub_litmus", "collector_backpressure", "pipe_hash"):
         return [f"tests/stress/{program}.c"]
     if program.startswith("tsan "):
         return sources_of(program[5:]) + ["-fsanitize=thread", "-g"]

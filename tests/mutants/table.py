@@ -25,6 +25,9 @@ TSAN_PERMIT = ("tsan unit/permit_threads",)
 
 def explore(word):
     return ("model/permit", word)
+INJECT_PIPE = ("inject_pipe", "3")
+PIPE, READER = "src/stream/pipe.c", "src/stream/pipe_reader.c"
+MEMORY, WAKE = "src/stream/pipe_memory.c", "src/stream/pipe_wake.c"
 
 
 def storm(point, action, race, mode, rounds="200000"):
@@ -362,4 +365,100 @@ MUTANTS = {
         "		if (bell_load_acquire(&w->word) == LET_GO)", explore("bound: who asks")),
     "a bound waiter that is cancelled keeps its queue": (
         PERMIT, "			q = w->queue;\n", "", ("unit/permit_bind",)),
+    # -- the broadcast pipe --------------------------------------------------------------------
+    "a write does not ask whether the stream has ended meanwhile (B1)": (
+        PIPE, "	return bell_cas_acq_rel(&p->tail, &tail, (position + n) << BELL__PIPE_SHIFT); /* B1 */",
+        "	bell_store_release(&p->tail, (position + n) << BELL__PIPE_SHIFT);\n	return tail || 1;", INJECT_PIPE),
+    "a read looks for the end after it has looked for bytes (B1)": (
+        READER, "		return nothing_left(p, tail);\n	if (len", "		return nothing_left(p, bell_load_acquire(&p->tail));\n	if (len",
+        INJECT_PIPE),
+    "a read says the end before the bytes": (
+        READER, "	left = bell__pipe_end(tail) - r->position;\n	if (left == 0)", "	left = bell__pipe_end(tail) - r->position;\n"
+        "	if (left == 0 || tail & BELL__PIPE_ENDED)", ("unit/pipe",)),
+    "a read of nothing is a read": (
+        READER, "	if (len == 0)\n		return -EINVAL;\n", "", ("unit/pipe",)),
+    "an error is told before it wins (B1)": (
+        PIPE, "	if (!bell_cas_acq_rel(&p->error, &none, (uint32_t)error)) /* B1: one of several wins */\n		return -EALREADY;\n",
+        "	(void)none; bell_store_relaxed(&p->error, (uint32_t)error);\n", ("unit/pipe",)),
+    "an error comes behind the end": (
+        PIPE, "		if (tail & BELL__PIPE_CLOSED)\n			return -ESHUTDOWN;\n	while", "		if (0)\n			return -ESHUTDOWN;\n	while", INJECT_PIPE),
+    "a write wakes nobody (B3)": (
+        PIPE, "			bell__pipe_wake_readers(p);\n		} else {", "		} else {", ("unit/pipe",)),
+    "a close wakes no reader (B3)": (
+        PIPE, "	(void)bell_fetch_or_acq_rel(&p->tail, BELL__PIPE_CLOSED); /* B1 */\n	bell__pipe_wake_readers(p);\n",
+        "	(void)bell_fetch_or_acq_rel(&p->tail, BELL__PIPE_CLOSED);\n", ("unit/pipe",)),
+    "a close does not wake the writer (B4)": (
+        PIPE, "	bell__pipe_wake_writer_anyhow(p);\n	return 0;\n}\n\nint bell_pipe_set_error",
+        "	return 0;\n}\n\nint bell_pipe_set_error", ("unit/pipe_waits",)),
+    "who sees a sleeper wakes it, taken back or not (B3)": (
+        WAKE, "		if (!bell_exchange_acq_rel(&seat->asleep, 0)) /* B3: the seat's bell */\n			continue;\n",
+        "		(void)bell_exchange_acq_rel(&seat->asleep, 0);\n", INJECT_PIPE),
+    "readers that are awake are notified, too (B3)": (
+        WAKE, "		if (!bell_load_relaxed(&seat->asleep)) /* B3: behind the fence */\n			continue;\n", "		if (!seat->bell)\n			continue;\n"
+        "		bell_store_relaxed(&seat->asleep, 1);\n", ("unit/pipe",)),
+    "a reader announces sleep without the fence (B3)": (
+        READER, "	bell_fence_full(); /* B3: asleep before tail; write: tail before asleep */\n", "	bell_fence_compiler();\n",
+        ("unit/pipe_threads", "3")),
+    "a reader announces sleep and does not look again (B3)": (
+        READER, "	bell_fence_full(); /* B3: asleep before tail; write: tail before asleep */\n	return readable(r);\n",
+        "	bell_fence_full();\n	return 0;\n", INJECT_PIPE),
+    "a reader looks again and then announces (B3)": (
+        READER, "	bell_store_release(&r->seat->asleep, 1); /* B3: and the seat's bell */\n	BELL_INJECT(reader_announced);\n"
+        "	bell_fence_full(); /* B3: asleep before tail; write: tail before asleep */\n	return readable(r);\n",
+        "	int state = readable(r);\n	BELL_INJECT(reader_announced);\n	bell_store_release(&r->seat->asleep, 1);\n	return state;\n",
+        INJECT_PIPE),
+    "a reader polls its bell after it has announced (B3)": (
+        READER, "		BELL_INJECT(reader_polled);\n		state = announce(r);\n", "		state = announce(r);\n"
+        "		BELL_INJECT(reader_polled);\n		(void)!bell_queue_poll(r->seat->bell, &token, 1);\n", INJECT_PIPE),
+    "a position is told before the bytes are copied (B2)": (
+        READER, "	for (done = 0; done < n; done += run) {\n		run = bell__pipe_run(p, r->position", "	bell_store_release(&r->seat->position, r->position + n);\n"
+        "	for (done = 0; done < n; done += run) {\n		run = bell__pipe_run(p, r->position", INJECT_PIPE),
+    "a reader that frees room does not look whether the writer waits (B4)": (
+        READER, "	if (r->pipe->policy != BELL_PIPE_LAP) /* there nobody waits for us */\n		bell__pipe_wake_writer(r->pipe);\n", "",
+        INJECT_PIPE),
+    "a reader that leaves does not look whether the writer waits (B4)": (
+        READER, "	bell__pipe_wake_writer(p);\n	bell_store_release(&seat->taken, 0);", "	bell_store_release(&seat->taken, 0);", INJECT_PIPE),
+    "any reader that reads wakes the writer (B4)": (
+        WAKE, "	if (bell__pipe_least(p) >= wanted)\n", "	if (wanted != 1)\n", ("unit/pipe_waits",)),
+    "the last reader to leave does not wake the writer (B4)": (
+        WAKE, "	if (bell__pipe_least(p) >= wanted)\n", "	if (bell__pipe_least(p) >= wanted && bell__pipe_least(p) != BELL__NOBODY)\n", INJECT_PIPE),
+    "a writer waits and does not look again (B4)": (
+        PIPE, "	if (bell__pipe_refusal(p) != 0 || bell__pipe_room(p, wanted) >= wanted) /* the recheck */\n		return 0;\n", "", INJECT_PIPE),
+    "a writer arms and does not look again (B4)": (
+        PIPE, "		r = writable(p); /* the recheck; what was announced may stand: it costs a notify */\n", "", INJECT_PIPE),
+    "a writer arms and does not announce (B4)": (
+        PIPE, "		bell__pipe_announce(p, p->low_water);\n", "", ("unit/pipe_waits",)),
+    "a new reader does not look at begin again (B5)": (
+        READER, "	} while (begin != position && p->policy != BELL_PIPE_LAP);\n", "	} while (0);\n", INJECT_PIPE),
+    "a new reader that moves up does not look whether the writer waits (B4)": (
+        READER, "	bell__pipe_wake_writer(p);\n	return position;\n", "	return position;\n", INJECT_PIPE),
+    "the writer does not look at the seats again (B5)": (
+        MEMORY, "	least = bell__pipe_least(p);\n	least = least <", "	least = least <", INJECT_PIPE),
+    "a reader that has not yet moved up as it joins lowers floor": (
+        MEMORY, "	if (least > p->floor)\n", "", INJECT_PIPE),
+    "begin is not told before it is left behind (B5)": (
+        MEMORY, "		bell_store_release(&p->begin, least); /* B5 */\n", "		(void)0;\n", ("unit/pipe_policies",)),
+    "the writer does not tell readers what it overwrites (B6)": (
+        PIPE, "	bell_store_release(&p->begin, end - p->limit); /* B6 */\n", "", ("unit/pipe_policies",)),
+    "the writer overwrites first, and tells then (B6)": (
+        PIPE, "	if (p->policy == BELL_PIPE_LAP)\n		leave_behind(p, position + n);\n	for (done = 0; done < n; done += run) {",
+        "	for (done = 0; done < n; done += run) {", ("unit/pipe_policies",)),
+    "a lapped reader does not look at begin after its copy (B6)": (
+        READER, "		if (begin > r->position)\n			return lapped(r, begin);\n	}\n	return advance(r, n);", "	}\n	return advance(r, n);", INJECT_PIPE),
+    "what was lost is not counted": (
+        READER, "	r->lost += begin - r->position;\n", "", ("unit/pipe_policies",)),
+    "a word is put without what stands in its rest": (
+        MEMORY, "	uintptr_t value = bell_load_relaxed(word); /* ours */\n", "	uintptr_t value = 0;\n", ("unit/pipe",)),
+    "all have gone before the first has come": (
+        PIPE, "	p->census = BELL__PIPE_EXPECTED;\n", "", ("unit/pipe",)),
+    "nobody is expected before the first is counted (B4)": (
+        READER, "	(void)bell_fetch_add_acq_rel(&p->census, BELL__PIPE_READER);",
+        "	(void)bell_fetch_and_acq_rel(&p->census, ~(uint64_t)BELL__PIPE_EXPECTED);\n	sched_yield();\n"
+        "	(void)bell_fetch_add_acq_rel(&p->census, BELL__PIPE_READER);", ("unit/pipe_threads", "60")),
+    "a segment is used again while somebody reads it": (
+        MEMORY, "<= p->floor;\n", "<= p->floor + (UINT64_C(1) << p->shift);\n", ("unit/pipe_policies",)),
+    "no segment is given back": (
+        MEMORY, "	while (p->next - p->first > p->keep && passed(p)) {", "	while (0) {", ("unit/pipe_policies",)),
+    "a pipe grows beyond its limit": (
+        MEMORY, "	return p->limit - (end - p->floor);\n", "	return p->limit - (end - p->floor) + (p->policy == BELL_PIPE_GROW);\n", ("unit/pipe_policies",)),
 }

@@ -28,6 +28,7 @@ void inject_point(const char *point)
 	sem_post(&stop->reached);
 	while (sem_wait(&stop->go) < 0)
 		;
+	my_stop = stop->next;
 }
 
 void stop_init(struct stop *s, const char *point)

@@ -17,6 +17,7 @@
 struct stop {
 	const char *point;
 	sem_t reached, go;
+	struct stop *next; /* where it stops after this one, or NULL */
 	bool raise; /* instead of stopping, be interrupted by a signal */
 };
 

@@ -18,6 +18,7 @@ CASES = {
     "conflated": ("a million conflated notifies make no write", 1, 0),
     "level": ("each sleep costs one write, and one read in level mode", SLEEPS, SLEEPS),
     "edge": ("each sleep costs one write, and no read in edge mode", SLEEPS, 0),
+    "pipe": ("a million writes to a pipe whose two sides are awake make no write but that of a new bell", 2, 0),
 }
 
 
