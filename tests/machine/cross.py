@@ -24,7 +24,7 @@ MACHINES = [  # name, compiler, what runs its programs
 ]
 
 UNEMULATED = {
-    'queue_new': 'limits the address space, and in an emulator that is not the program\'s own',
+    **dict.fromkeys(['queue_new', 'local'], 'limits the address space, and in an emulator that is not the program\'s own'),
     **dict.fromkeys(['threads', 'threads_order', 'threads_close', 'single', 'permit_threads', 'permit_races',
                      'collector_threads', 'collector_waits', 'hub_storm', 'pipe_threads'],
                     'many rounds between threads, too slow in an emulator'),
