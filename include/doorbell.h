@@ -9,5 +9,6 @@
 #include <doorbell/atomic.h>
 #include <doorbell/queue.h>
 #include <doorbell/wait.h>
+#include <doorbell/share.h>
 
 #endif

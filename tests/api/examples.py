@@ -9,11 +9,11 @@ import sys
 import tap
 
 compiler = sys.argv[2:] or ['cc']
-HEADERS = ['include/doorbell/queue.h', 'include/doorbell/wait.h',
+HEADERS = ['include/doorbell/queue.h', 'include/doorbell/wait.h', 'include/doorbell/share.h',
            'include/doorbell/adapt/epoll.h', 'include/doorbell/adapt/uring.h',
            'include/doorbell/adapt/uv.h', 'include/doorbell/adapt/event.h',
            'include/doorbell/adapt/ev.h', 'include/doorbell/adapt/glib.h']
-PAGES = ['docs/man/bell.7', 'docs/man/bell_queue.3']
+PAGES = ['docs/man/bell.7', 'docs/man/bell_queue.3', 'docs/man/bell_share.3']
 
 # A library's adapter: skipped without its header; what an example may take for granted besides.
 LIBRARIES = {
