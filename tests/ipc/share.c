@@ -2,6 +2,9 @@
  *
  * The contract of share.h, call by call: tokens, sleeping, joining and leaving, limits.
  */
+#include <sys/eventfd.h>
+
+#include "ipc/peer.h"
 #include "shares.h"
 
 /* -- tokens ---------------------------------------------------------------------------------- */
@@ -156,6 +159,33 @@ START_TEST(an_awake_receiver_is_not_rung)
 	expect_silence(s);
 	ck_assert_uint_eq(share_stats_of(s).rings, 1);
 	ck_assert_uint_eq(share_stats_of(s).strays, 0);
+	bell_peer_free(p);
+	bell_share_free(s);
+}
+
+/* A thread of the peer was preempted between reserving and publishing; what stands behind is published. */
+START_TEST(who_sleeps_at_a_hole_is_rung_by_the_next_that_publishes)
+{
+	struct bell_share *s = share_of("x", &(struct bell_share_options){.capacity = 8});
+	struct bell_peer *p = peer_of(s, "x", NULL);
+	struct bell_share_event event;
+	uint64_t position;
+
+	expect_silence(s);
+	(void)bell_exchange_acq_rel(&p->flags[1], 1);
+	position = bell_fetch_and_acq_rel(&p->shared->tail, ~(uint64_t)BELL__ARMED) >> BELL__SHIFT;
+	(void)bell_fetch_add_acq_rel(&p->shared->tail, BELL__POSITION);
+	ck_assert_int_eq(eventfd_write(p->bell, 1), 0); /* it saw ARMED, so it rings: early here */
+	ck_assert_int_eq(bell_share_poll(s, &event, 1), 0);
+	ck_assert_int_eq(bell_share_arm(s), 1); /* at the hole */
+	ck_assert(!fd_readable(bell_share_fd(s)));
+	ck_assert_int_eq(bell_peer_notify(p, 2), 1);
+	ck_assert(fd_readable(bell_share_fd(s)));
+	ck_assert_int_eq(bell_share_poll(s, &event, 1), 0); /* in order: not before the hole is filled */
+	bell_store_release(&p->slots[position], 1 | (p->mask + 1));
+	expect_token(s, 1, 1);
+	expect_token(s, 1, 2);
+	expect_silence(s);
 	bell_peer_free(p);
 	bell_share_free(s);
 }
@@ -330,6 +360,7 @@ int main(void)
 	tcase_add_test(tc, a_budget_is_shared_in_turns);
 	tcase_add_test(tc, the_descriptor_is_readable_until_an_arm_says_1);
 	tcase_add_test(tc, an_awake_receiver_is_not_rung);
+	tcase_add_test(tc, who_sleeps_at_a_hole_is_rung_by_the_next_that_publishes);
 	tcase_add_test(tc, joining_and_leaving_wake_and_stay_readable_until_told);
 	tcase_add_test(tc, a_receiver_that_never_arms_sees_who_comes_rings_and_goes);
 	tcase_add_test(tc, wait_ends_in_time_and_says_why);
