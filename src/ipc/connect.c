@@ -52,27 +52,23 @@ static bool is_sealed(int fd, uint64_t *ret_size)
 /* Map the memory, and believe its header if it is the one that belongs to its capacity. */
 static int furnish(struct bell_peer *p, int memory)
 {
-	struct bell__layout header, due;
+	struct bell__layout header;
 	uint64_t size;
 
 	if (!is_sealed(memory, &size) || size < sizeof(header) || size > SIZE_MAX ||
 		!is_eventfd(p->bell))
 		return -EPROTO;
-	if (pread(memory, &header, sizeof(header), 0) != sizeof(header) || header.capacity == 0 ||
-		header.capacity > BELL_SHARE_CAPACITY_MAX)
+	if (pread(memory, &header, sizeof(header), 0) != sizeof(header) ||
+		!bell__layout_is_sound(&header) || size < bell__layout_room(&header))
 		return -EPROTO;
-	due = bell__layout_of(header.capacity);
-	if (memcmp(&header, &due, offsetof(struct bell__layout, closed)) != 0 ||
-		size < bell__layout_room(&due))
-		return -EPROTO;
-	p->size = (size_t)bell__layout_room(&due);
+	p->size = (size_t)bell__layout_room(&header);
 	p->shared = mmap(NULL, p->size, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
 	if (p->shared == MAP_FAILED)
 		return -errno;
-	p->capacity = due.capacity;
-	p->mask = due.ring_size - 1;
+	p->capacity = header.capacity;
+	p->mask = header.ring_size - 1;
 	p->slots = p->shared->slots;
-	p->flags = (uint8_t *)p->shared + due.flags_at;
+	p->flags = (uint8_t *)p->shared + header.flags_at;
 	return 0;
 }
 

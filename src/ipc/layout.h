@@ -15,8 +15,11 @@
 #define IPC_LAYOUT_H
 
 #include <assert.h>
+#include <stdbool.h>
+#include <string.h>
 
 #include <doorbell/queue.h>
+#include <doorbell/share.h>
 
 #define BELL__LAYOUT_MAGIC   UINT64_C(0x6c6c6562726f6f64) /* "doorbell" */
 #define BELL__LAYOUT_VERSION 1
@@ -88,6 +91,17 @@ static inline struct bell__layout bell__layout_of(uint32_t capacity)
 		.flags_at = sizeof(struct bell__layout) + ring * sizeof(uint32_t),
 		.size = sizeof(struct bell__layout) + ring * sizeof(uint32_t) + capacity,
 	};
+}
+
+/* Is a header, copied from memory that somebody else wrote, the one that its capacity makes it? */
+static inline bool bell__layout_is_sound(const struct bell__layout *header)
+{
+	struct bell__layout due;
+
+	if (header->capacity == 0 || header->capacity > BELL_SHARE_CAPACITY_MAX)
+		return false;
+	due = bell__layout_of(header->capacity);
+	return memcmp(header, &due, offsetof(struct bell__layout, closed)) == 0;
 }
 
 /* In whole pages of the largest kind that machines with Linux commonly have. */

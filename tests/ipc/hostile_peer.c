@@ -289,7 +289,7 @@ START_TEST(the_memory_cannot_be_cut_off)
 int main(void)
 {
 	Suite *suite = suite_create("ipc hostile peer");
-	TCase *tc = shares_case(suite, "hostile peer", 60);
+	TCase *tc = shares_case(suite, "hostile peer", 30);
 
 	tcase_add_test(tc, one_that_sends_is_dropped);
 	tcase_add_test(tc, descriptors_that_are_sent_never_arrive);

@@ -291,7 +291,7 @@ START_TEST(a_receiver_that_scribbles_or_fills_the_bell_stops_nobody)
 int main(void)
 {
 	Suite *s = suite_create("ipc hostile receiver");
-	TCase *tc = shares_case(s, "hostile receiver", 60);
+	TCase *tc = shares_case(s, "hostile receiver", 30);
 
 	tcase_add_test(tc, what_a_sound_receiver_hands_over_is_accepted);
 	tcase_add_test(tc, memory_that_could_be_cut_off_or_is_too_short_is_refused);

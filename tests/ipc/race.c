@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Threads of other processes notify as fast as they can, each after it has written data of its own, and every now
- * and then one waits until the receiver has seen its last word. Two threads of a process share a token. The
- * receiver sleeps whenever there is nothing, without a timeout: a token lost, or data that is stale, and a thread
- * waits for ever.
+ * Threads of other processes notify as fast as they can, each after it has written data of its own,
+ * and every now and then one waits until the receiver has seen its last word. Two threads of a process
+ * share a token. The receiver sleeps whenever there is nothing, without a timeout: a token lost, or
+ * data that is stale, and a thread waits for ever.
  */
 #include <sched.h>
 #include <stdio.h>

@@ -15,12 +15,13 @@ import threading
 import table
 
 CORE = ("queue", "single", "wait", "base")
+IPC = ("admit", "block", "connect", "drain", "name", "offer", "peer", "share")
 LITMUS = ["tests/stress/litmus.c", "tests/stress/receivers.c"]
 INJECT = ["-include", "tests/stress/inject.h"]
 # A killer that takes longer has not caught anything.
 PATIENCE = 120
 # Killers that wait for a race to happen. That it did not, in so many rounds, is no verdict.
-RACES = ("litmus", "storm", "claim")
+RACES = ("litmus", "storm", "claim", "ipc/race")
 
 
 def sources_of(program):
@@ -34,6 +35,9 @@ def sources_of(program):
     if program.startswith("inject"):
         return [f"tests/stress/{program}.c", "tests/stress/stops.c", "tests/runner.c", *INJECT, "-lcheck",
                 *(["tests/stress/receivers.c"] if program == "inject" else [])]
+    if program.startswith("ipc/"):
+        return [f"tests/{program}.c", "tests/ipc/shares.c", "tests/ipc/step.c", "tests/runner.c", "-Itests/ipc",
+                "-lcheck", *HELPERS]
     if program == "fault/creation":
         return ["tests/fault/creation.c", *FAULT]
     if program == "fault/no_membarrier":
@@ -47,7 +51,9 @@ FAULT = ["tests/fault/refuse.c", "tests/runner.c", "-Itests/fault", "-lcheck", *
 
 def mutate(root, directory, file, text, replacement):
     """The library's sources in directory, one of them changed."""
-    for path in ["include/doorbell/queue.h", "src/core/core.h"] + [f"src/core/{name}.c" for name in CORE]:
+    for path in ["include/doorbell/queue.h", "src/core/core.h", *(f"src/core/{name}.c" for name in CORE),
+                 *(f"src/ipc/{name}.h" for name in ("ipc", "layout", "peer")),
+                 *(f"src/ipc/{name}.c" for name in IPC)]:
         with open(f"{root}/{path}", encoding="utf-8") as f:
             body = f.read()
         if path == file:
@@ -67,6 +73,8 @@ def try_mutant(compiler, root, mutant):
         flags = ["-std=gnu11", "-O2", "-w", "-D_GNU_SOURCE", "-pthread", f"-I{d}/include", f"-I{d}/src", "-Iinclude", "-Isrc",
                  "-Itests", "-Itests/stress", "-Itests/unit"]
         core = [f"{d}/src/core/{name}.c" for name in CORE]
+        if program.startswith("ipc/"):
+            core += [f"{d}/src/ipc/{name}.c" for name in IPC]
         libraries = subprocess.run(["pkg-config", "--libs", "check"], stdout=subprocess.PIPE, text=True,
                                    check=True).stdout.split()
         subprocess.run([compiler, *flags, *sources_of(program), *core, "-o", f"{d}/killer", *libraries],
