@@ -36,6 +36,7 @@ PROGRAMS = {
     'contend': ([], ['--rounds', '2']),
     'wake': ([], ['--rounds', '2']),
     'spin': ([], ['--rounds', '1']),
+    'share': ([], ['--rounds', '2']),
     'rivals': ([], ['--rounds', '5']),
     'storm': ([], ['--rounds', '1', '--n', '3']),
     'trickle': ([], ['--rounds', '1', '--n', '10']),
