@@ -21,11 +21,11 @@ failed = 0
 for number, (name, parts) in enumerate(TARGETS.items(), 1):
     with tempfile.TemporaryDirectory(prefix="bell-fuzz-") as folder:
         program = os.path.join(folder, name)
-        subprocess.run(["clang", "-std=gnu11", "-D_GNU_SOURCE", "-O1", "-g", "-Iinclude", "-Isrc",
+        subprocess.run(["clang", "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-g", "-Iinclude", "-Isrc",
                         "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all",
                         f"tests/fuzz/{name}.c", *parts, "-o", program], cwd=source, check=True)
         os.mkdir(folder + "/corpus")
-        run = subprocess.run([program, f"-runs={runs}", "-seed=1", "-max_len=512", "corpus"], cwd=folder,
+        run = subprocess.run([program, f"-runs={runs}", "-seed=1", "-max_len=128", "corpus"], cwd=folder,
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         done = re.search(r"Done (\d+) runs in (\d+) second", run.stdout)
         good = run.returncode == 0 and done

@@ -37,7 +37,7 @@ def sources_of(program):
                 *(["tests/stress/receivers.c"] if program == "inject" else [])]
     if program.startswith("ipc/"):
         return [f"tests/{program}.c", "tests/ipc/shares.c", "tests/ipc/step.c", "tests/runner.c", "-Itests/ipc",
-                "-lcheck", *HELPERS]
+                "-lcheck", *HELPERS, *(INJECT if program == "ipc/inject" else [])]
     if program == "fault/creation":
         return ["tests/fault/creation.c", *FAULT]
     if program == "fault/no_membarrier":

@@ -263,6 +263,17 @@ MUTANTS = {
         DRAIN, "		if (bell_load_relaxed(&d->flags[d->sweep]))", "		if (0)", ("ipc/kill_peer",)),
     "a drain sleeps at a hole without saying so (A3)": (
         DRAIN, "	(void)bell_fetch_or_acq_rel(d->tail, BELL__HOLE);", "	;", ("ipc/share",)),
+    "a drain announces a hole and does not look again (A3)": (
+        DRAIN, "	if (!bell__drain_ready(d)) {\n		d->holes++;", "	{\n		d->holes++;", ("ipc/inject",)),
+    "a drain leaves the hole announced when it does not sleep (A3)": (
+        DRAIN, "	d->armed = !(bell_fetch_and_acq_rel(d->tail, ~(uint64_t)BELL__HOLE) & BELL__HOLE);", "	d->armed = false;",
+        ("ipc/inject",)),
+    "a drain does not count a hole taken back too late": (
+        DRAIN, "	d->armed = !(bell_fetch_and_acq_rel(d->tail, ~(uint64_t)BELL__HOLE) & BELL__HOLE);",
+        "	d->armed = false; (void)bell_fetch_and_acq_rel(d->tail, ~(uint64_t)BELL__HOLE);", ("ipc/inject",)),
+    "a peer rings whoever sleeps by now": (
+        PEER, "(bell_load_relaxed(&shared->tail) & BELL__HOLE)", "(bell_load_relaxed(&shared->tail) & BELL__ASLEEP)",
+        ("ipc/inject",)),
     "a drain arms though something is queued (A1)": (
         DRAIN, "	if (bell_cas_acq_rel(d->tail, &v, v | BELL__ARMED)) {",
         "	v = bell_fetch_or_acq_rel(d->tail, BELL__ARMED);\n	if (1) {", ("ipc/race",)),
@@ -271,7 +282,11 @@ MUTANTS = {
     "a share may be blocked by its bell": (
         SHARE, "-1L, -1L, RWF_NOWAIT)", "-1L, -1L, 0)", ("ipc/hostile_peer",)),
     "a share does not keep its descriptor readable (step 4)": (
-        SHARE, "		if (took)", "		if (0)", ("ipc/share",)),
+        SHARE, "		if (took)", "		if (0)", ("ipc/inject",)),
+    "a share reads a bell after arming, and eats the new ring": (
+        SHARE, "	asleep = bell__drain_arm(d) == 1;\n	if (taken)",
+        "	asleep = bell__drain_arm(d) == 1;\n	BELL_INJECT(share_arming);\n	taken += read_counter(l->bell);\n	if (taken)",
+        ("ipc/inject",)),
     "a share does not mind strays": (
         SHARE, "	if (l->strays > s->options.max_strays)", "	if (0)", ("ipc/hostile_peer",)),
     "a share does not mind what is sent to it": (
