@@ -40,6 +40,7 @@ PROGRAMS = {
     'spin': ([], ['--rounds', '1']),
     'permit': ([], ['--rounds', '2']),
     'pipe': ([], ['--rounds', '1']),
+    'share': ([], ['--rounds', '2']),
     'rivals': ([], ['--rounds', '5']),
     'storm': ([], ['--rounds', '1', '--n', '3']),
     'trickle': ([], ['--rounds', '1', '--n', '10']),

@@ -14,5 +14,6 @@
 #include <doorbell/collector.h>
 #include <doorbell/pipe.h>
 #include <doorbell/hub.h>
+#include <doorbell/share.h>
 
 #endif

@@ -143,8 +143,8 @@ struct bell_client_event {
 struct bell_hub;
 struct bell_client;
 
-struct bell__link {
-	struct bell__link *next, *prev;
+struct bell__hub_link {
+	struct bell__hub_link *next, *prev;
 };
 
 /**
@@ -152,7 +152,7 @@ struct bell__link {
  * until bell_hub_wait(), bell_hub_result() or bell_hub_cancel() has ended it. All fields are private.
  */
 struct bell_hub_waiter {
-	struct bell__link link;	  /* under the handle's lock */
+	struct bell__hub_link link;	  /* under the handle's lock */
 	struct bell_hub *hub;
 	struct bell_queue *queue; /* to notify, or NULL: a thread waits on state. We hold a reference */
 	uint32_t token;

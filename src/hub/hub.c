@@ -160,7 +160,7 @@ bool bell__slot_listen(struct slot *slot)
 	return slot->word & FENCED;
 }
 
-int bell__slot_fence(struct slot *slot, const struct bell__link *link)
+int bell__slot_fence(struct slot *slot, const struct bell__hub_link *link)
 {
 	const int saved = errno;
 	const bool done = membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED); /* H1 */
@@ -211,7 +211,7 @@ int bell_hub_register(struct bell_hub *hub, const char *hint, struct bell_handle
 /* All subscriptions of a slot; it is locked. Returns how many took the value. */
 static unsigned push_all(struct slot *slot, int64_t value, struct wakes *wakes)
 {
-	struct bell__link *l;
+	struct bell__hub_link *l;
 	uint64_t dropped = 0;
 	unsigned took = 0;
 

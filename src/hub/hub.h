@@ -32,7 +32,7 @@ struct bell__counts {
 struct slot {
 	BELL_ALIGNED uint64_t word; /* written under the lock, read without */
 	pthread_mutex_t lock;
-	struct bell__link waiters, subscriptions;
+	struct bell__hub_link waiters, subscriptions;
 	uint32_t n_waiters, n_subscriptions; /* written under the lock; statistics read them without */
 	uint32_t generation;		     /* the last that was registered */
 	char hint[BELL_HINT_SIZE];
@@ -69,7 +69,7 @@ struct subscription {
 	BELL_ALIGNED uint64_t tail; /* position of the next value, free-running */
 	uint64_t told;		    /* number of the last value, kept or dropped */
 	uint64_t dropped;
-	struct bell__link link;	    /* in the slot's list; next is NULL when closed or unsubscribed */
+	struct bell__hub_link link;	    /* the slot's; next is NULL when closed or unsubscribed */
 	uint32_t closed;	    /* the handle is gone; written last of all */
 	/* Written by the client's thread before the subscription is linked. */
 	uint32_t index, generation; /* of this subscription in its client; they make the id */
@@ -99,17 +99,17 @@ struct bell_client {
 
 /* -- lists ----------------------------------------------------------------------------------- */
 
-static inline void link_init(struct bell__link *head)
+static inline void link_init(struct bell__hub_link *head)
 {
 	head->next = head->prev = head;
 }
 
-static inline bool link_empty(const struct bell__link *head)
+static inline bool link_empty(const struct bell__hub_link *head)
 {
 	return head->next == head;
 }
 
-static inline void link_append(struct bell__link *head, struct bell__link *l)
+static inline void link_append(struct bell__hub_link *head, struct bell__hub_link *l)
 {
 	l->next = head;
 	l->prev = head->prev;
@@ -118,7 +118,7 @@ static inline void link_append(struct bell__link *head, struct bell__link *l)
 }
 
 /* What is not in a list has no next. */
-static inline void link_remove(struct bell__link *l)
+static inline void link_remove(struct bell__hub_link *l)
 {
 	l->prev->next = l->next;
 	l->next->prev = l->prev;
@@ -126,7 +126,7 @@ static inline void link_remove(struct bell__link *l)
 }
 
 /* All of from, in their order, into the empty list to. */
-static inline void link_move_all(struct bell__link *from, struct bell__link *to)
+static inline void link_move_all(struct bell__hub_link *from, struct bell__hub_link *to)
 {
 	link_init(to);
 	if (link_empty(from))
@@ -136,7 +136,7 @@ static inline void link_move_all(struct bell__link *from, struct bell__link *to)
 	link_init(from);
 }
 
-static inline struct subscription *subscription_of(struct bell__link *l)
+static inline struct subscription *subscription_of(struct bell__hub_link *l)
 {
 	return (void *)((char *)l - offsetof(struct subscription, link));
 }
@@ -172,7 +172,7 @@ struct slot *bell__slot_lock(struct bell_hub *hub, struct bell_handle handle);
 bool bell__slot_listen(struct slot *slot);
 
 /* hub.c: see to it that whoever did not see us listen is seen by us: 0, or -EPERM. link: ours. */
-int bell__slot_fence(struct slot *slot, const struct bell__link *link);
+int bell__slot_fence(struct slot *slot, const struct bell__hub_link *link);
 
 /* hub.c: a copy without control characters, so that a dump stays a line. */
 void bell__hint_copy(char *to, const char *hint);

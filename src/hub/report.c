@@ -73,7 +73,7 @@ static void copy_subscription(struct subscription_copy *to, const struct subscri
 static void copy_slot(struct handle_copy *to, struct slot *slot, uint32_t index,
 	struct subscription_copy *subscriptions)
 {
-	struct bell__link *l;
+	struct bell__hub_link *l;
 
 	*to = (struct handle_copy){.handle = {index, slot->generation},
 		.stats = {.notifies = slot->counts.notifies - slot->before.notifies,

@@ -22,7 +22,7 @@
 
 unsigned bell__waiters_end(struct slot *slot, uint32_t state, int64_t value, struct wakes *wakes)
 {
-	struct bell__link ours;
+	struct bell__hub_link ours;
 	unsigned told = 0;
 
 	link_move_all(&slot->waiters, &ours); /* who comes while it is unlocked is not meant */

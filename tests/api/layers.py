@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""layers.py SOURCE: a file includes only what stands above it: base, core, receive, sync, stream, hub; adapters
+"""layers.py SOURCE: a file includes only what stands above it: base, core, receive, sync, stream, hub, ipc; adapters
 and the tool stand on the public headers and never on the library's private ones.
 """
 import os
@@ -18,6 +18,7 @@ HEADERS = {
     'doorbell/permit.h': ['doorbell/base.h', 'doorbell/queue.h'],
     'doorbell/collector.h': ['doorbell/queue.h'],
     'doorbell/pipe.h': ['doorbell/base.h', 'doorbell/queue.h'],
+    'doorbell/share.h': ['doorbell/base.h'],
     'doorbell/hub.h': ['doorbell/base.h', 'doorbell/queue.h'],
 }
 CORE = ['doorbell/base.h', 'doorbell/atomic.h', 'doorbell/queue.h', 'doorbell/wait.h', 'doorbell/local.h']
@@ -28,6 +29,7 @@ FOLDERS = {
     'src/sync': ['doorbell/permit.h', 'sync/sync.h'],
     'src/stream': ['doorbell/collector.h', 'stream/collector.h', 'doorbell/pipe.h', 'stream/pipe.h'],
     'src/hub': ['doorbell/hub.h', 'core/core.h', 'core/probe.h', 'hub/hub.h'],
+    'src/ipc': ['doorbell/share.h', 'ipc/ipc.h', 'ipc/layout.h', 'ipc/peer.h'],
 }
 
 

@@ -56,7 +56,7 @@ def outcome(command):
 
 def run_machine(name, compiler, emulator, folder):
     objects = []
-    for file in tap.files(['src/core', 'src/sync', 'src/stream', 'src/hub'], ['.c']) + ['tests/machine/check/check.c', 'tests/runner.c'] + \
+    for file in tap.files(['src/core', 'src/sync', 'src/stream', 'src/hub', 'src/ipc'], ['.c']) + ['tests/machine/check/check.c', 'tests/runner.c'] + \
             ['tests/unit/%s.c' % part for part in sorted(SHARED)]:
         objects.append(os.path.join(folder, file.replace('/', '-') + '.o'))
         status, output = compile_to(objects[-1], compiler, [tap.path(file)], ['-c'])

@@ -18,6 +18,8 @@
  *            was told so before close began
  *   SPURIOUS how often the loop wakes for another reason. STRAY: a stranger writes the fd once
  *   REFUSED  membarrier(2) is not allowed
+ *   SHARED   between processes, src/ipc: a full fence in notify and one in arm for the membarrier (A3), and
+ *            what was read of the bell is given back by an eventfd of the receiver's own
  *
  * What is checked, by assertions: no slot is overwritten unread; no token twice in a poll; no claim but
  * of an arm, and one at most; arm never says "sleep" to who had a published token before, and never
@@ -71,6 +73,12 @@ bit armed = 1, hole, closed;
 /* the eventfd, and what an edge-triggered epoll keeps of it */
 byte counter;
 bit edge;
+#ifdef SHARED
+bit kicked; /* the receiver's own */
+#define KICKED kicked
+#else
+#define KICKED 0
+#endif
 
 /* ghosts: for the properties only */
 byte read_to;	   /* slots below have been read */
@@ -89,7 +97,7 @@ byte promised[PRODUCERS];
 #if EDGE
 #define READABLE edge
 #else
-#define READABLE (counter > 0)
+#define READABLE (counter > 0 || KICKED)
 #endif
 
 /* A thread other than the receiver moved. */
@@ -256,6 +264,9 @@ raise:
 	};
 #endif
 	atomic {
+#if defined(SHARED) && !defined(M_NOTIFY_NO_SECOND_FENCE)
+		FENCE(id); /* A3 */
+#endif
 		MOVED;
 #ifndef M_NOTIFY_IGNORES_HOLE
 		must_ring = must_ring || hole; /* A2: the fence is the receiver's membarrier */
@@ -354,6 +365,16 @@ inline subtract_taken()
 #endif
 }
 
+/* Arm will say 1. */
+inline silence_kick()
+{
+#if defined(SHARED) && !defined(M_KICK_STAYS)
+	kicked = 0
+#else
+	skip
+#endif
+}
+
 inline announced()
 {
 	mine = 1;
@@ -364,10 +385,12 @@ inline announced()
 inline kick()
 {
 	SYSCALL(ME);
-#ifndef M_KICK_NOT_OWED
+#if !defined(M_KICK_NOT_OWED) && !defined(SHARED)
 	owe();
 #endif
-#if EDGE
+#ifdef SHARED
+	kicked = 1
+#elif EDGE
 	edge = 1
 #else
 	counter++
@@ -579,6 +602,7 @@ swap: /* step 2 */
 			subtract_taken();
 			taken = 0;
 			announced();
+			silence_kick();
 			assert(!early);
 #ifdef M_READ_AFTER_ARM
 			goto silence
@@ -593,7 +617,7 @@ swap: /* step 2 */
 			subtract_taken();
 			if
 #ifndef M_ARM_NO_STEP_3
-			:: mine -> taken = 0; assert(!early); will_wake(); goto wait /* step 3 */
+			:: mine -> taken = 0; silence_kick(); assert(!early); will_wake(); goto wait /* step 3 */
 #endif
 			:: else
 			fi;
@@ -685,7 +709,10 @@ look:
 #ifdef REFUSED
 	goto take_back;
 #endif
-#if MEMORY != 0 && !defined(M_NO_MEMBARRIER)
+#ifdef SHARED
+	atomic { FENCE(ME) }; /* A3 */
+#endif
+#if MEMORY != 0 && !defined(M_NO_MEMBARRIER) && !defined(SHARED)
 	do /* every processor passes a full fence, one after the other */
 	:: atomic { i < CPUS && DRAINED(i) -> i++ }
 	:: i == CPUS -> i = 0; break
@@ -700,6 +727,7 @@ look:
 		fi;
 #endif
 		taken = 0;
+		silence_kick();
 		assert(!early);
 		will_wake();
 		goto wait

@@ -139,11 +139,25 @@ for memory, what in (1, 'store buffers'), (2, 'weaker stores'):
                  'MEMORY=%d ' % memory + macros)
                 for name, sentence, macros in SINGLE_LOOPS if not re.search('spurious|stray|refused|drain|stops', name)]
 
+# Between processes.
+SHARED_ROWS = [
+    ('1', 'drains and arms until told 1, both on one token', 'SHARED=1 LOOP=DRAIN'),
+    ('2', 'drains and arms until told 1, a token each', 'SHARED=1 LOOP=DRAIN ' + RING_2),
+    ('stops', 'stops after a token without arming, a token each', 'SHARED=1 LOOP=STOPS BUDGET=1 ' + RING_2),
+    ('forgets', 'does not heed "poll again"', 'SHARED=1 LOOP=FORGETS'),
+    ('of-3', '3 producers on two tokens', 'SHARED=1 LOOP=DRAIN PRODUCERS=3 NOTIFIES=1 ' + RING_2),
+]
+HEALTHY += [('shared-%s-m%d' % (name, memory), 'between processes, %s, %s' % (what, sentence),
+             'MEMORY=%d ' % memory + macros)
+            for memory, what in ((0, 'one order'), (1, 'store buffers'), (2, 'weaker stores'))
+            for name, sentence, macros in SHARED_ROWS if memory == 0 or name != 'stops']
+
 # What cannot show here, and why:
 #   F2's release and acquire, T1's order, S1's acquire: loads are never late in this model. GenMC, on
 #     the C code under RC11 and IMM, is for those (edges/).
 #   M_ARM_NO_FIRST_LOOK, without arm's look at tail before the read: costs a wake-up for nothing for each
 #     ring, and loses nothing; the swap looks again.
+#   A3's fence in arm: what stands before it is a read-modify-write, which no buffer holds here.
 #   The fences of F1 and A2 without store buffers (MEMORY=0), and S1's release in order (MEMORY=1).
 #
 # name (its macro), what is missing, macros, the error
@@ -194,6 +208,17 @@ MUTANTS = [
     ('M_REFUSED_UNPUBLISHED', 'a notify refused late leaves its slot unpublished', TWO + ' CLOSE=1', UNENDED),
     ('PROMISE_ALL', 'not promised: what is told 0 while close runs', TWO + ' CLOSE=1', BROKEN_PROMISE),
 ]
+
+SHARED = 'SHARED=1 LOOP=DRAIN NOTIFIES=1 ' + RING_2
+MUTANTS += [('shared ' + row[0],) + row[1:] for row in [
+    ('M_NOTIFY_NO_SECOND_FENCE', 'A3: notify looks for HOLE without a fence', 'MEMORY=1 ' + SHARED, LEFT),
+    ('M_NOTIFY_NO_FENCE', 'F1: no fence before the look at the flag', 'MEMORY=1 SHARED=1 ' + ONE, LOST),
+    ('M_POLL_NO_FENCE', 'F1: no fence after the flags are cleared', 'MEMORY=1 SHARED=1 ' + ONE, LOST),
+    ('M_HOLE_NO_RECHECK', 'A3: no look at the slot after HOLE', SHARED, LEFT),
+    ('M_NO_GIVE_BACK', 'what was read is not given back', 'SHARED=1 LOOP=FORGETS ' + RING_2, DEAF),
+    ('M_KICK_STAYS', 'what was given back is never silenced', 'SHARED=1 LOOP=DRAIN', SPINS),
+    ('M_READ_AFTER_ARM', 'reads the bell after arming', 'SHARED=1 ' + ONE, LEFT),
+]]
 
 
 SINGLE = 'LOOP=DRAIN NOTIFIES=3'

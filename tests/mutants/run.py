@@ -22,7 +22,7 @@ INJECT = ["-include", "tests/stress/inject.h"]
 # A killer that takes longer has not caught anything.
 PATIENCE = 120
 # Killers that wait for a race to happen. That it did not, in so many rounds, is no verdict.
-RACES = ("litmus", "storm", "claim", "hub_litmus", "collector_backpressure")
+RACES = ("litmus", "storm", "claim", "hub_litmus", "collector_backpressure", "ipc/race")
 
 MUTANTS = {**table.MUTANTS, **collector.MUTANTS}
 
@@ -39,6 +39,9 @@ def sources_of(program):
         return sources_of(program[5:]) + ["-fsanitize=thread", "-g"]
     if program == "model/permit":
         return [f"tests/model/permit/{name}.c" for name in ("explore", "play", "scenarios", "scenarios_more")] + EXPLORE
+    if program.startswith("ipc/"):
+        return [f"tests/{program}.c", "tests/ipc/shares.c", "tests/ipc/step.c", "tests/runner.c", "-Itests/ipc",
+                "-lcheck", *HELPERS, *(INJECT if program == "ipc/inject" else [])]
     if "inject" in program:
         more = {"inject": ["tests/stress/receivers.c", STOPS], "inject_collector": []}.get(program, [STOPS])
         return [f"tests/stress/{program}.c", "tests/runner.c", *more, *INJECT, "-lcheck"]
@@ -58,7 +61,9 @@ FAULT = ["tests/fault/refuse.c", "tests/runner.c", "-Itests/fault", "-lcheck", *
 def library(root, file, program):
     """What to compile: the core, and the layer of the mutant's file. The core's inlines need no symbols here, and the
     explorer of permits has futexes of its own."""
-    layers = {"core", file.split("/")[1]} if file.startswith("src/") else {"core"}
+    layers = {"core", *(["ipc"] if program.startswith("ipc/") else [])}
+    if file.startswith("src/"):
+        layers.add(file.split("/")[1])
     sources = [path for layer in sorted(layers) for path in glob.glob(f"src/{layer}/*.c", root_dir=root)]
     without = ["src/core/symbols.c"] + ["src/sync/futex.c"] * (program == "model/permit")
     return [path for path in sources if path not in without]

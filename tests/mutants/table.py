@@ -11,6 +11,8 @@ SINGLE_C = "src/core/single.c"
 HUB_H, HUB_C, RING_C = "src/hub/hub.h", "src/hub/hub.c", "src/hub/ring.c"
 WAITER_C, WAKE_C, CLIENT_C = "src/hub/waiter.c", "src/hub/wake.c", "src/hub/client.c"
 PERMIT = "src/sync/permit.c"
+PEER, CONNECT, DRAIN = "src/ipc/peer.c", "src/ipc/connect.c", "src/ipc/drain.c"
+SHARE, ADMIT, NAME = "src/ipc/share.c", "src/ipc/admit.c", "src/ipc/name.c"
 
 DATA = ("litmus", "data", "--first", "--mode", "spin", "--rounds", "20000000")
 SLEEP = ("litmus", "sleep", "--first", "--mode", "level", "--rounds", "1000000", "--patience", "3")
@@ -461,4 +463,85 @@ MUTANTS = {
         MEMORY, "	while (p->next - p->first > p->keep && passed(p)) {", "	while (0) {", ("unit/pipe_policies",)),
     "a pipe grows beyond its limit": (
         MEMORY, "	return p->limit - (end - p->floor);\n", "	return p->limit - (end - p->floor) + (p->policy == BELL_PIPE_GROW);\n", ("unit/pipe_policies",)),
+
+    # -- between processes ---------------------------------------------------------------------
+    "a peer trusts its hint without the fence (F1)": (
+        PEER, "			bell_fence_full();     /* F1: our data", "			bell_fence_compiler(); /* our data", ("ipc/race",)),
+    "a peer does not look whether the receiver sleeps (A1)": (
+        PEER, "(before & BELL__ARMED) ||", "(before & 0) ||", ("ipc/share",)),
+    "a peer does not look whether the receiver sleeps at a hole (A3)": (
+        PEER, "(bell_load_relaxed(&shared->tail) & BELL__HOLE)", "0", ("ipc/share",)),
+    "a peer does not look whether it has been told of the end": (
+        PEER, "	if (bell_load_relaxed(&shared->closed))", "	if (0)", ("ipc/share",)),
+    "a peer writes to a bell that is full": (
+        PEER, "	if (fds[1].revents & POLLOUT)", "	if (1)", ("ipc/hostile_receiver",)),
+    "a peer takes any descriptor for a bell": (
+        CONNECT, " ||\n		!is_eventfd(p->bell))", ")", ("ipc/hostile_receiver",)),
+    "a peer takes memory that is not sealed": (
+        CONNECT, "(seals & (wanted | unwanted)) != wanted ||", "", ("ipc/hostile_receiver",)),
+    "a peer takes memory that is too short": (
+        CONNECT, " || size < bell__layout_room(&header))", ")", ("ipc/hostile_receiver",)),
+    "a peer believes a header": (
+        CONNECT, "		!bell__layout_is_sound(&header) ||", "", ("ipc/hostile_receiver",)),
+    "a peer keeps descriptors that it does not use": (
+        CONNECT, "		close(got[i]);", "		;", ("ipc/hostile_receiver",)),
+    "a drain takes any number for a token": (
+        DRAIN, "		if (token < d->capacity) {", "		if (token <= d->mask) {", ("ipc/hostile_peer",)),
+    "a drain takes nonsense for an empty slot": (
+        DRAIN, "!is_remains(d, token) || ", "", ("ipc/hostile_peer",)),
+    "a drain does not mind a slot that flickers": (
+        DRAIN, " || (n == 0 && d->seen)", "", ("ipc/hostile_peer",)),
+    "a drain does not mind where tail is": (
+        DRAIN, "	if ((v >> BELL__SHIFT) - d->head > d->capacity || v & BELL__CLOSED) {", "	if (0) {", ("ipc/hostile_peer",)),
+    "a drain does not lower the flags (F2)": (
+        DRAIN, "		bell__queue_clear(d->flags, ret_events[i].token);", "		;", ("ipc/share",)),
+    "a drain looks for no flags at the end": (
+        DRAIN, "		if (bell_load_relaxed(&d->flags[d->sweep]))", "		if (0)", ("ipc/kill_peer",)),
+    "a drain sleeps at a hole without saying so (A3)": (
+        DRAIN, "	(void)bell_fetch_or_acq_rel(d->tail, BELL__HOLE);", "	;", ("ipc/share",)),
+    "a drain announces a hole and does not look again (A3)": (
+        DRAIN, "	if (!bell__drain_ready(d)) {\n		d->holes++;", "	{\n		d->holes++;", ("ipc/inject",)),
+    "a drain leaves the hole announced when it does not sleep (A3)": (
+        DRAIN, "	d->armed = !(bell_fetch_and_acq_rel(d->tail, ~(uint64_t)BELL__HOLE) & BELL__HOLE);", "	d->armed = false;",
+        ("ipc/inject",)),
+    "a drain does not count a hole taken back too late": (
+        DRAIN, "	d->armed = !(bell_fetch_and_acq_rel(d->tail, ~(uint64_t)BELL__HOLE) & BELL__HOLE);",
+        "	d->armed = false; (void)bell_fetch_and_acq_rel(d->tail, ~(uint64_t)BELL__HOLE);", ("ipc/inject",)),
+    "a peer rings whoever sleeps by now": (
+        PEER, "(bell_load_relaxed(&shared->tail) & BELL__HOLE)", "(bell_load_relaxed(&shared->tail) & BELL__ASLEEP)",
+        ("ipc/inject",)),
+    "a drain arms though something is queued (A1)": (
+        DRAIN, "	if (bell_cas_acq_rel(d->tail, &v, v | BELL__ARMED)) {",
+        "	v = bell_fetch_or_acq_rel(d->tail, BELL__ARMED);\n	if (1) {", ("ipc/race",)),
+    "a share does not read bells": (
+        SHARE, "		taken = read_counter(l->bell);", "		;", ("ipc/share",)),
+    "a share may be blocked by its bell": (
+        SHARE, "-1L, -1L, RWF_NOWAIT)", "-1L, -1L, 0)", ("ipc/hostile_peer",)),
+    "a share does not keep its descriptor readable (step 4)": (
+        SHARE, "		if (took)", "		if (0)", ("ipc/inject",)),
+    "a share reads a bell after arming, and eats the new ring": (
+        SHARE, "	asleep = bell__drain_arm(d) == 1;\n	if (taken)",
+        "	asleep = bell__drain_arm(d) == 1;\n	BELL_INJECT(share_arming);\n	taken += read_counter(l->bell);\n	if (taken)",
+        ("ipc/inject",)),
+    "a share does not mind strays": (
+        SHARE, "	if (l->strays > s->options.max_strays)", "	if (0)", ("ipc/hostile_peer",)),
+    "a share does not mind what is sent to it": (
+        SHARE, "		bell__share_end(s, l, -EPROTO);\n	else if (n == 0", "		;\n	else if (n == 0", ("ipc/hostile_peer",)),
+    "a share that is busy never looks at who sleeps": (
+        SHARE, "	if (s->fresh || s->credit == 0)", "	if (s->fresh)", ("ipc/share",)),
+    "a share goes on watching a bell that it closed": (
+        SHARE, "	(void)bell__share_watch(s, EPOLL_CTL_DEL, l->bell, 0, 0);", "	;", ("ipc/hostile_peer",)),
+    "a share begins each poll with the same peer": (
+        SHARE, "		s->turn = s->turn + 1 < awake ? s->turn + 1 : 0;\n	}", "		s->turn = s->turn + 1 < awake ? s->turn + 1 : 0;\n	}\n	s->turn = 0;",
+        ("ipc/share",)),
+    "a share without descriptors leaves who connects waiting": (
+        ADMIT, "			more = refuse_one(s);", "			more = false;", ("ipc/lives",)),
+    "a share lets no user have a limit": (
+        ADMIT, "	if (s->options.max_peers_per_user &&", "	if (0 &&", ("ipc/share",)),
+    "a name is taken from the living": (
+        NAME, "	if (error)\n		return error;\n	snprintf(beside", "	snprintf(beside", ("ipc/names",)),
+    "a name is taken from its successor": (
+        NAME, " && st.st_ino == self->st_ino &&\n		st.st_dev == self->st_dev", "", ("ipc/names",)),
+    "a directory that strangers write to is good enough": (
+        NAME, "	else if (ret_st->st_mode &", "	else if (0 &", ("ipc/names",)),
 }

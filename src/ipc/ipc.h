@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * ipc.h: what the files of src/ipc share and nobody else sees.
+ */
+#ifndef IPC_IPC_H
+#define IPC_IPC_H
+
+#include <stdbool.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <doorbell/share.h>
+
+#include "ipc/layout.h"
+
+/* -- drain.c: the receiver's half of one peer's queue ---------------------------------------- */
+
+/* All of it is the receiver's own memory, but for what the three pointers point to. */
+struct bell__drain {
+	uint64_t *tail;
+	uint32_t *slots;
+	uint8_t *flags;
+	uint32_t capacity, mask;
+	uint64_t head;
+	uint64_t owed;	 /* rings claimed from us and not yet read */
+	bool armed;	 /* I set ARMED or HOLE and have not yet seen it cleared */
+	bool seen;	 /* the slot at head was found published */
+	bool broken;	 /* something stood there that no sound peer writes */
+	uint64_t rest;	 /* of an ended peer: slots that may still be taken, so that there is an end */
+	uint32_t sweep;	 /* ... and flags below it have been looked at */
+	uint64_t delivered, arms, holes;
+};
+
+void bell__drain_init(struct bell__drain *d, void *memory, uint32_t capacity);
+/* Is the slot at head published? */
+bool bell__drain_ready(struct bell__drain *d);
+/* Up to max tokens, each once, into the events' token. */
+size_t bell__drain_take(struct bell__drain *d, struct bell_share_event *ret_events, size_t max);
+/* Count the ring that is owed if ARMED or HOLE was claimed. */
+void bell__drain_settle(struct bell__drain *d);
+/* Steps 2, 3 and 5 of bell_queue_arm(): 1: asleep; 0: poll again, or broken. */
+int bell__drain_arm(struct bell__drain *d);
+/* The peer has ended: take what it left, which is finite whatever it still writes. */
+void bell__drain_end(struct bell__drain *d);
+size_t bell__drain_rest(
+	struct bell__drain *d, struct bell_share_event *ret_events, size_t max, bool *ret_done);
+
+/* -- share.c, admit.c: the receiver ---------------------------------------------------------- */
+
+enum bell__link_state {
+	BELL__LINK_FREE,
+	BELL__LINK_LIVE,
+	BELL__LINK_ENDED, /* its connection is closed; its memory is there until LEFT has been told */
+};
+
+/* A connected peer, as the receiver knows it. */
+struct bell__link {
+	enum bell__link_state state;
+	bool told;  /* JOINED */
+	bool awake; /* in the list of those to poll: not armed, or with something to tell */
+	bool rang;  /* its bell is readable, by the last look */
+	uint32_t index;
+	uint64_t id;
+	int fd, bell;
+	void *memory;
+	size_t size;
+	int32_t reason;
+	pid_t pid;
+	uid_t uid;
+	uint64_t rings, strays;
+	struct bell__drain queue;
+};
+
+struct bell_share {
+	struct bell_share_options options;
+	int epfd;   /* the descriptor of the share */
+	int socket; /* that listens */
+	int dir;
+	int kick;   /* an eventfd of our own, which no peer has: keeps epfd readable */
+	int spare;  /* given up when there is no other descriptor left to refuse a connection with; or -1 */
+	pid_t pid;
+	char name[BELL_SHARE_NAME_MAX + 1];
+	struct stat self; /* of the name */
+	bool kicked;	  /* kick is readable */
+	bool fresh;	  /* the next poll looks at the descriptors */
+	bool muted;	  /* the socket is not watched, for a connection could not even be refused */
+	uint32_t credit;  /* polls until the next look */
+	uint32_t turn;	  /* who is first among the awake */
+	uint32_t n_awake;
+	struct bell__link **awake; /* [max_peers] */
+	struct bell__link *links;  /* [max_peers] */
+	uint64_t next_id;
+	struct bell_share_stats stats; /* without what the links hold */
+};
+
+/* What an epoll event is about: the kind, and the index of a link above it. */
+enum {
+	BELL__WATCH_SOCKET,
+	BELL__WATCH_KICK,
+	BELL__WATCH_LINK,
+	BELL__WATCH_BELL,
+	BELL__WATCH_KINDS = 4,
+};
+
+int bell__share_watch(struct bell_share *s, int op, int fd, uint32_t events, uint64_t data);
+/* Make epfd readable until an arm returns 1. */
+void bell__share_kick(struct bell_share *s);
+void bell__share_wake(struct bell_share *s, struct bell__link *l);
+/* No more from this peer: close its descriptors; what is left of it is told by polls. */
+void bell__share_end(struct bell_share *s, struct bell__link *l, int32_t reason);
+
+/* admit.c: take in, or turn away, who has connected. */
+void bell__share_admit(struct bell_share *s);
+/* Unmap the memory of an ended link and have its place free. */
+void bell__share_dismiss(struct bell_share *s, struct bell__link *l);
+
+/* -- name.c: names in directories ------------------------------------------------------------ */
+
+bool bell__name_valid(const char *name);
+/* Open a directory; 0: *ret_fd; -EPERM: strangers may write to it. flags: of open(2). */
+int bell__name_dir(const char *dir, int flags, int *ret_fd, struct stat *ret_st);
+struct sockaddr_un bell__name_address(int dir, const char *name);
+/* Have sock listen under the name, in the place of a dead one, and seen only when it does. */
+int bell__name_offer(int dir, const char *name, int sock, const struct bell_share_options *o,
+	struct stat *ret_self);
+/* Take the name away, if it is still ours. */
+void bell__name_withdraw(int dir, const char *name, const struct stat *self);
+
+/* -- block.c --------------------------------------------------------------------------------- */
+
+/* When a timeout is over, on CLOCK_MONOTONIC; INT64_MAX: never. */
+int64_t bell__deadline(int64_t timeout_ns);
+/* Nanoseconds until then, 0 if it is over. */
+int64_t bell__time_left(int64_t deadline);
+/* Block on a descriptor until the deadline. 0: look again; -ETIMEDOUT, -EINTR ... */
+int bell__block(int fd, int64_t deadline);
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+
+#include "shares.h"
+#include "step.h"
+
+void step_begin(void)
+{
+	ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+	raise(SIGSTOP);
+}
+
+void step_end(void)
+{
+	raise(SIGSTOP);
+}
+
+static int nothing(void *arg)
+{
+	(void)arg;
+	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
+		return 1;
+	raise(SIGSTOP);
+	return 0;
+}
+
+const char *step_refused(void)
+{
+	pid_t child = child_of(nothing, NULL);
+	int status;
+
+	ck_assert_int_eq(waitpid(child, &status, WUNTRACED), child);
+	if (!WIFSTOPPED(status))
+		return "ptrace(2) is refused here";
+	if (ptrace(PTRACE_SINGLESTEP, child, NULL, NULL) == 0) {
+		step_kill(child);
+		return NULL;
+	}
+	step_kill(child);
+	return "this machine has no single step";
+}
+
+void step_await(pid_t child)
+{
+	int status;
+
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert(WIFSTOPPED(status));
+	ck_assert_int_eq(WSTOPSIG(status), SIGSTOP);
+}
+
+bool step_on(pid_t child, unsigned long instructions)
+{
+	int status;
+
+	while (instructions-- > 0) {
+		ck_assert_int_eq(ptrace(PTRACE_SINGLESTEP, child, NULL, NULL), 0);
+		ck_assert_int_eq(waitpid(child, &status, 0), child);
+		ck_assert(WIFSTOPPED(status));
+		if (WSTOPSIG(status) == SIGSTOP)
+			return false;
+		ck_assert_int_eq(WSTOPSIG(status), SIGTRAP);
+	}
+	return true;
+}
+
+void step_kill(pid_t child)
+{
+	int status;
+
+	ck_assert_int_eq(kill(child, SIGKILL), 0);
+	do
+		ck_assert_int_eq(waitpid(child, &status, 0), child);
+	while (!WIFSIGNALED(status) && !WIFEXITED(status));
+}
+
+unsigned long step_stride(void)
+{
+	return HELPERS_SANITIZED ? 61 : 1;
+}
