@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Each side of a share runs in the middle of a step of the other: built with the library's own sources, whose
- * injection points call back. One thread is both sides, so every interleaving here happens, and always.
+ * Each side of a share runs in the middle of a step of the other: built with the library's own
+ * sources, whose injection points call back. One thread is both sides, so every interleaving here
+ * happens, and always.
  */
 #include "ipc/peer.h"
 #include "shares.h"
@@ -208,7 +209,8 @@ int main(void)
 	Suite *suite = suite_create("ipc inject");
 	TCase *tc = shares_case(suite, "inject", 60);
 
-	tcase_add_loop_test(tc, a_notify_in_the_middle_of_arm_keeps_it_awake_and_its_descriptor_readable, 0, 2);
+	tcase_add_loop_test(
+		tc, a_notify_in_the_middle_of_arm_keeps_it_awake_and_its_descriptor_readable, 0, 2);
 	tcase_add_test(tc, a_hole_that_is_filled_while_arm_announces_it_is_seen);
 	tcase_add_test(tc, a_hole_that_is_claimed_while_arm_announces_it_is_counted);
 	tcase_add_test(tc, a_token_that_is_just_being_polled_is_conflated_and_returned_once);
