@@ -22,6 +22,7 @@ static struct words *words; /* [PROCESSES][THREADS], shared by all processes and
 static struct bell_peer *peer;
 static struct words *own; /* of this process */
 static uint64_t rounds;
+static uintptr_t threads = THREADS; /* of a process; 1: the receiver spins */
 static uint32_t failures;
 
 /* Every round ends with the last word heard. What one says twice before it waits may be conflated. */
@@ -51,7 +52,7 @@ static void *talk(void *userdata)
 				return NULL;
 			}
 		}
-		if (dice(&state) % 64 == 0)
+		if (threads > 1 && dice(&state) % 64 == 0)
 			sleep_ms(1); /* let the receiver sleep */
 	}
 	return NULL;
@@ -59,16 +60,16 @@ static void *talk(void *userdata)
 
 static int talk_all(void *arg)
 {
-	pthread_t threads[THREADS];
+	pthread_t talkers[THREADS];
 	uintptr_t i;
 
 	own = words + *(int *)arg * THREADS;
 	peer = child_connect("x");
-	for (i = 0; i < THREADS; i++)
-		if (pthread_create(&threads[i], NULL, talk, (void *)i) != 0)
+	for (i = 0; i < threads; i++)
+		if (pthread_create(&talkers[i], NULL, talk, (void *)i) != 0)
 			return 2;
-	for (i = 0; i < THREADS; i++)
-		pthread_join(threads[i], NULL);
+	for (i = 0; i < threads; i++)
+		pthread_join(talkers[i], NULL);
 	bell_peer_free(peer);
 	return failures != 0;
 }
@@ -119,11 +120,34 @@ START_TEST(the_last_word_of_each_thread_is_heard)
 	bell_share_free(s);
 }
 
+/* Both run, and meet within nanoseconds: what a notify that is conflated leaves unsaid is seen here. */
+START_TEST(the_last_word_is_heard_by_a_receiver_that_never_sleeps)
+{
+	struct bell_share *s = share_of("x", &(struct bell_share_options){.capacity = CAPACITY});
+	struct bell_share_event event = {0};
+	pid_t child;
+	int process = 0;
+
+	threads = 1;
+	rounds = BELL_TSAN || HELPERS_SANITIZED ? 20000 : 200000;
+	words = mmap(
+		NULL, sizeof(*words), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ck_assert(words != MAP_FAILED);
+	child = child_of(talk_all, &process);
+	while (event.kind != BELL_SHARE_LEFT)
+		if (bell_share_poll(s, &event, 1) == 1 && event.kind == BELL_SHARE_TOKEN)
+			bell_store_relaxed(&words->heard, bell_load_relaxed(&words->said));
+	ck_assert_int_eq(child_end(child), 0);
+	munmap(words, sizeof(*words));
+	bell_share_free(s);
+}
+
 int main(void)
 {
 	Suite *s = suite_create("ipc race");
 	TCase *tc = shares_case(s, "race", 120);
 
 	tcase_add_loop_test(tc, the_last_word_of_each_thread_is_heard, 0, 2); /* 1: a budget of 1 */
+	tcase_add_test(tc, the_last_word_is_heard_by_a_receiver_that_never_sleeps);
 	return runner_run(s);
 }

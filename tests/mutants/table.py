@@ -495,6 +495,8 @@ MUTANTS = {
         DRAIN, "	if ((v >> BELL__SHIFT) - d->head > d->capacity || v & BELL__CLOSED) {", "	if (0) {", ("ipc/hostile_peer",)),
     "a drain does not lower the flags (F2)": (
         DRAIN, "		bell__queue_clear(d->flags, ret_events[i].token);", "		;", ("ipc/share",)),
+    "a drain reads the data without the fence (F1)": (
+        DRAIN, "	bell_fence_full(); /* F1: flags cleared", "	bell_fence_compiler(); /* flags cleared", ("ipc/race",)),
     "a drain looks for no flags at the end": (
         DRAIN, "		if (bell_load_relaxed(&d->flags[d->sweep]))", "		if (0)", ("ipc/kill_peer",)),
     "a drain sleeps at a hole without saying so (A3)": (
