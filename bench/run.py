@@ -217,16 +217,19 @@ def measure(programs, wanted, runs, quick):
 # -- the document --------------------------------------------------------------------------------------
 
 
-def promises(results):
-    """The rows that stand alone: those of one, two, four threads."""
+def table(results, programs):
+    """The rows of these programs, as they are."""
     lines = ['| row | n | p10 | p50 | p99 | spread | ratio | to | promised |', '|---|--:|--:|--:|--:|--:|--:|---|---|']
     for row in results['rows']:
-        if row['program'] in ('queue', 'contend', 'wake', 'pipe') or row['met'] is not None:
+        if row['program'] in programs:
             ratio = figure(row['ratio']) if row['rival'] else ''
             lines.append(f'| {row["name"]} | {row["n"]} | ' + ' | '.join(figure(row[p]) for p in ('p10', 'p50', 'p99'))
                          + f' | {row["spread"]:.0%} | {ratio} | {row["rival"]} | {verdict(row)[9:]} |')
     return lines
 
+
+QUEUE = ['queue', 'contend', 'wake', 'spin']
+MODULES = ['local', 'permit', 'collector', 'pipe', 'hub', 'share']
 
 COLUMNS = [  # title, row, key; less is better
     ('new, ns', 'new: ', 'p10'), ('again, ns', 'conflated: ', 'p10'), ('bytes a token', 'bytes a token: ', 'p50'),
@@ -237,6 +240,7 @@ COLUMNS = [  # title, row, key; less is better
     ('lost', '2 to one, a notify: ', 'lost'),
     ('syscalls a million, strace', 'syscalls: ', 'p50'),
     ('trickle: µs', 'latency: ', 'p50'), ('p99', 'latency: ', 'p99'), ('trickle: cpu, µs', 'cpu: ', 'p50'),
+    ('the receiver\'s', 'receiver: ', 'p50'),
 ]
 
 
@@ -251,7 +255,7 @@ def cell(rows, column, rival):
     if not row:
         return None
     value = row[key] if key in row else row['notes'].get(key)
-    return value / 1000 if prefix in ('latency: ', 'cpu: ') and value is not None else value
+    return value / 1000 if prefix in ('latency: ', 'cpu: ', 'receiver: ') and value is not None else value
 
 
 def contest(results):
@@ -280,15 +284,25 @@ def losses(results):
             title = {'p50': 'trickle, latency, µs', 'p99': 'trickle, latency, p99'}.get(
                 column[2], column[0]) if column[1] == 'latency: ' else column[0]
             lines.append(f'- {title}: ours {figure(ours)}; {first}{rest}.')
+    lines += [f'- {row["program"]}: {row["name"]}: {figure(row["ratio"])} of {row["rival"]}.' for row in results['rows']
+              if row['program'] in MODULES and row['rival'] and row['ratio'] > 1 / NOISE]
     return lines or ['- Nowhere in this run.']
+
+
+def promises(results):
+    """What is promised of rows in tables that do not say so, and of system calls and memory."""
+    return [f'- {row["name"]}: ' + (f'{figure(row["ratio"])} of {row["rival"]}' if row['rival'] else figure(row['p50'])) +
+            f'; {verdict(row)}.'
+            for row in results['rows'] if row['met'] is not None and row['program'] not in QUEUE + MODULES]
 
 
 def write_docs(results):
     page = DOCS / 'BENCH.md'
     text = page.read_text()
     head = results['head']
-    parts = {'head': [', '.join(f'{k} {v}' for k, v in head.items()) + '.'], 'rows': promises(results),
-             'rivals': contest(results), 'losses': losses(results)}
+    parts = {'head': [', '.join(f'{k} {v}' for k, v in head.items()) + '.'], 'rows': table(results, QUEUE),
+             'rivals': contest(results), 'losses': losses(results), 'modules': table(results, MODULES),
+             'promises': promises(results)}
     for name, lines in parts.items():
         block = f'<!-- {name}: written by run.py -->\n' + '\n'.join(lines) + f'\n<!-- end of {name} -->'
         text, found = re.subn(rf'<!-- {name}: .*?<!-- end of {name} -->', lambda _: block, text, flags=re.S)
