@@ -2,7 +2,7 @@
  *
  * bench/share.c: the same between two processes as between two threads, and beside what else crosses
  * processes. A ball goes to and fro, each side on a processor of its own, half a round trip each; then many
- * tokens one way, from 1, 8 and 64 peers; then single calls. mean of a batch throughout.
+ * tokens one way, from 1, 8 and 64 peers. A sample is the mean of a batch.
  *
  * Exits with the number of promised ratios that were missed.
  */
