@@ -142,7 +142,7 @@ def main(compiler, root, *words):
     untold = [name for name in MUTANTS if f"\n| {name} | " not in rows]
     print(f"1..{1 + len(chosen)}\n{'not ' if untold else ''}ok 1 - docs/PROOF.md has a row for each: {untold}", flush=True)
     results = {}
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:  # many killers wait for what does not come
         for name in chosen:
             if MUTANTS[name][3][0].split()[0] in RACES:  # each needs the processors for itself
                 results[name] = result_of(compiler, root, name)
