@@ -229,6 +229,7 @@ def table(results, programs):
 
 
 QUEUE = ['queue', 'contend', 'wake', 'spin']
+OURS_BEGIN = re.compile('doorbell|hub|collector|.*permit')
 MODULES = ['local', 'permit', 'collector', 'pipe', 'hub', 'share']
 
 COLUMNS = [  # title, row, key; less is better
@@ -284,8 +285,8 @@ def losses(results):
             title = {'p50': 'trickle, latency, µs', 'p99': 'trickle, latency, p99'}.get(
                 column[2], column[0]) if column[1] == 'latency: ' else column[0]
             lines.append(f'- {title}: ours {figure(ours)}; {first}{rest}.')
-    lines += [f'- {row["program"]}: {row["name"]}: {figure(row["ratio"])} of {row["rival"]}.' for row in results['rows']
-              if row['program'] in MODULES and row['rival'] and row['ratio'] > 1 / NOISE]
+    lines += [f'- {row["name"]}: {figure(row["ratio"])} of {row["rival"]}.' for row in results['rows']
+              if row['program'] in MODULES and OURS_BEGIN.match(row['name']) and row['ratio'] > 1 / NOISE]
     return lines or ['- Nowhere in this run.']
 
 
