@@ -205,7 +205,7 @@ static int make_peer(int fd, const int *fds, struct bell_peer **ret_p)
 /* Once: -ENOENT, -ECONNREFUSED: nobody is there. */
 static int attempt(const struct search *w, struct bell_peer **ret_p)
 {
-	int fds[BELL__HELLO_FDS], fd = -1, error = dial(w, &fd);
+	int fds[BELL__HELLO_FDS] = {-1, -1}, fd = -1, error = dial(w, &fd);
 
 	if (error)
 		return error;

@@ -3,7 +3,7 @@
 """mutants.py SOURCE: the check of machine code can fail: every order of the queue, taken away alone.
 
 Two kinds. Weakened: each operation that orders, wherever it stands in queue.h, queue.c and single.c, once for each
-weaker order it could have, and each of atomic.h's own. They are found in the sources, so one that is
+weaker order it could have, and each of atomic.h's own that these use. They are found in the sources, so one that is
 added tomorrow is tried, too. Moved: the rest, each a text that stands exactly once, and what replaces it.
 A mutant is caught if codegen.py finds something wrong in what is compiled from a copy with it.
 """
@@ -153,8 +153,9 @@ def mutants():
                        inside[line], line, weak), file, text[:m.start(2)] + weak + text[m.end(2):])
 
     atomic = tap.read(ATOMIC).replace('\\\n', ' ')
+    used = ''.join(tap.read(file) for file in (HEADER, SOURCE, SINGLE))
     for m in re.finditer(r'^#define bell_(\w+)\(.*__ATOMIC_(?!RELAXED).*\n', atomic, re.M):
-        if m[1] not in UNSEEN:
+        if m[1] not in UNSEEN and 'bell_%s(' % m[1] in used:
             relaxed = re.sub(r'__ATOMIC_\w+', '__ATOMIC_RELAXED', m[0])
             yield 'atomic.h: bell_%s is relaxed' % m[1], ATOMIC, atomic.replace(m[0], relaxed)
     fence = '#else\n\t__atomic_thread_fence(__ATOMIC_SEQ_CST)'
