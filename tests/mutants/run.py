@@ -7,6 +7,7 @@ The killers are the programs of the other folders, as they stand; they pass with
 """
 import concurrent.futures
 import glob
+import hashlib
 import os
 import subprocess
 import sys
@@ -69,32 +70,43 @@ def library(root, file, program):
     return [path for path in sources if path not in without]
 
 
-def mutate(root, directory, file, text, replacement):
-    """The library's own files in directory, one of them changed."""
-    for path in [p for pattern in ("include/doorbell/*.h", "src/*/*.[ch]") for p in glob.glob(pattern, root_dir=root)]:
-        with open(f"{root}/{path}", encoding="utf-8") as f:
-            body = f.read()
-        if path == file:
-            if body.count(text) != 1:
-                raise ValueError(f"its text stands {body.count(text)} times in {file}, not once")
-            body = body.replace(text, replacement)
-        os.makedirs(os.path.dirname(f"{directory}/{path}"), exist_ok=True)
-        with open(f"{directory}/{path}", "w", encoding="utf-8") as f:
-            f.write(body)
+def mutate(root, file, text, replacement):
+    """The text of the file, changed."""
+    with open(f"{root}/{file}", encoding="utf-8") as f:
+        body = f.read()
+    if body.count(text) != 1:
+        raise ValueError(f"its text stands {body.count(text)} times in {file}, not once")
+    return body.replace(text, replacement)
 
 
-def try_mutant(compiler, root, mutant):
+def compiled(command, source, cache, root):
+    """An object; what is the same for many mutants is compiled once."""
+    name = f"{cache}/{hashlib.sha256(repr((command, source)).encode()).hexdigest()}.o"
+    if not os.path.exists(name):
+        made = f"{name}.{threading.get_ident()}"
+        subprocess.run([*command, "-c", source, "-o", made], cwd=root, check=True)
+        os.replace(made, name)
+    return name
+
+
+def try_mutant(compiler, root, mutant, cache):
     """How the killer ended, in words; or None if it noticed nothing."""
     file, text, replacement, (program, *args) = mutant
+    sources = library(root, file, program) + [word for word in sources_of(program) if word.endswith(".c")]
+    options = [word for word in sources_of(program) if not word.endswith(".c") and not word.startswith("-l")]
     with tempfile.TemporaryDirectory() as d:
-        mutate(root, d, file, text, replacement)
-        flags = ["-std=gnu11", "-O2", "-w", "-D_GNU_SOURCE", "-pthread", f"-I{d}/include", f"-I{d}/src", "-Iinclude", "-Isrc",
-                 "-Itests", "-Itests/stress", "-Itests/unit"]
-        sources = [f"{d}/{path}" for path in library(root, file, program)]
+        header = file.endswith(".h")  # in all that is compiled
+        os.makedirs(os.path.dirname(f"{d}/{file}"))
+        with open(f"{d}/{file}", "w", encoding="utf-8") as f:
+            f.write(mutate(root, file, text, replacement))
+        command = [compiler, "-std=gnu11", "-O2", "-w", "-D_GNU_SOURCE", "-pthread",
+                   *([f"-I{d}/include", f"-I{d}/src"] if header else []), "-Iinclude", "-Isrc", "-Itests",
+                   "-Itests/stress", "-Itests/unit", *options]
+        objects = [compiled(command, f"{d}/{s}" if s == file else s, d if header or s == file else cache, root)
+                   for s in sources]
         libraries = subprocess.run(["pkg-config", "--libs", "check"], stdout=subprocess.PIPE, text=True,
                                    check=True).stdout.split()
-        subprocess.run([compiler, *flags, *sources_of(program), *sources, "-o", f"{d}/killer", *libraries],
-                       cwd=root, check=True)
+        subprocess.run([*command, *objects, "-o", f"{d}/killer", *libraries], cwd=root, check=True)
         return caught([f"{d}/killer", *args], program)
 
 
@@ -122,11 +134,11 @@ def caught(command, program):
         return f"{program} ended with {status}" if status else None
 
 
-def result_of(compiler, root, name):
+def result_of(compiler, root, name, cache):
     """The TAP words for a mutant: verdict and remark."""
     program = MUTANTS[name][3][0]
     try:
-        remark = try_mutant(compiler, root, MUTANTS[name])
+        remark = try_mutant(compiler, root, MUTANTS[name], cache)
     except (ValueError, subprocess.CalledProcessError) as e:
         return "not ok", f": {e}"
     if remark:
@@ -143,11 +155,12 @@ def main(compiler, root, *words):
     untold = [name for name in MUTANTS if f"\n| {name} | " not in rows]
     print(f"1..{1 + len(chosen)}\n{'not ' if untold else ''}ok 1 - docs/PROOF.md has a row for each: {untold}", flush=True)
     results = {}
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:  # many killers wait for what does not come
+    # Four at a time: many killers wait for what does not come.
+    with tempfile.TemporaryDirectory() as cache, concurrent.futures.ThreadPoolExecutor(4) as pool:
         for name in chosen:
             if MUTANTS[name][3][0].split()[0] in RACES:  # each needs the processors for itself
-                results[name] = result_of(compiler, root, name)
-        waiting = {name: pool.submit(result_of, compiler, root, name) for name in chosen if name not in results}
+                results[name] = result_of(compiler, root, name, cache)
+        waiting = {name: pool.submit(result_of, compiler, root, name, cache) for name in chosen if name not in results}
         results.update({name: future.result() for name, future in waiting.items()})
     for number, name in enumerate(chosen, 2):
         verdict, remark = results[name]
