@@ -424,7 +424,7 @@ MUTANTS = {
     "any reader that reads wakes the writer (B4)": (
         WAKE, "	if (bell__pipe_least(p) >= wanted)\n", "	if (wanted != 1)\n", ("unit/pipe_waits",)),
     "the last reader to leave does not wake the writer (B4)": (
-        WAKE, "	if (bell__pipe_least(p) >= wanted)\n", "	if (bell__pipe_least(p) >= wanted && bell__pipe_least(p) != BELL__NOBODY)\n", INJECT_PIPE),
+        WAKE, "	if (bell__pipe_least(p) >= wanted)\n", "	if (bell__pipe_least(p) >= wanted && bell__pipe_least(p) != BELL__NOBODY)\n", ("unit/pipe_waits",)),
     "a writer waits and does not look again (B4)": (
         PIPE, "	if (bell__pipe_refusal(p) != 0 || bell__pipe_room(p, wanted) >= wanted) /* the recheck */\n		return 0;\n", "", INJECT_PIPE),
     "a writer arms and does not look again (B4)": (
