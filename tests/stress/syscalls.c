@@ -142,7 +142,8 @@ static void run_pipe(struct bell_queue_stats *s)
 	char buf[100];
 	ssize_t n;
 
-	must(bell_pipe_new(&p, &o) == 0 && bell_reader_new(&r, p) == 0);
+	must(bell_pipe_new(&p, &o) == 0);
+	must(bell_reader_new(&r, p) == 0);
 	must(pthread_create(&thread, NULL, write_million, p) == 0);
 	while ((n = bell_reader_read(r, buf, sizeof(buf))) != 0)
 		if (n == -EAGAIN)
