@@ -137,7 +137,7 @@ START_TEST(read_and_lost_is_what_was_written)
 	ssize_t n;
 	int turn;
 
-	for (turn = 0; turn < 20000; turn++) {
+	for (turn = 0; turn < 5000; turn++) {
 		size_t some =
 			dice(&state) % 300 * (dice(&state) % 4 == 0) + dice(&state) % 9;
 
