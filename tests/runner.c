@@ -61,8 +61,8 @@ static void before(void)
 	threads_before = entries("/proc/self/task");
 }
 
-/* A joined thread's entry can outlive the join by a moment, for the kernel wakes the joiner first; and those of
- * the kernel's own threads for io_uring outlive their ring, on a busy machine by more than a second. */
+/* A joined thread's entry can outlive the join by a moment, for the kernel wakes the joiner first; and
+ * those of the kernel's own threads for io_uring outlive their ring, on a busy machine by a second. */
 static int threads_settled(void)
 {
 	struct timespec ms = {.tv_nsec = 1000000};
