@@ -70,6 +70,8 @@ struct bell_peer;
 #define BELL_SHARE_PEERS_DEFAULT    64
 #define BELL_SHARE_PEERS_MAX	    65536
 #define BELL_SHARE_STRAYS_DEFAULT   1000
+#define BELL_SHARE_OBSERVERS_DEFAULT 16
+#define BELL_SHARE_OBSERVERS_MAX     1024
 
 /** Who may connect. Root and the receiver's own user always may. */
 enum bell_share_who {
@@ -87,7 +89,8 @@ struct bell_share_options {
 	enum bell_share_who who;
 	gid_t gid;		     /* for BELL_SHARE_GROUP */
 	mode_t mode;		     /* of the socket; 0: 0600, 0660 or 0666, by who */
-	uint32_t reserved[9];	     /* 0 */
+	uint32_t max_observers;	     /* at a time; of watch.h */
+	uint32_t reserved[8];	     /* 0 */
 };
 
 /** What an event is. */
@@ -116,7 +119,7 @@ struct bell_share_stats {
 	uint64_t left;	    /* of those, that have gone or were dropped */
 	uint64_t dropped;   /* of those, that were dropped: reason is not 0 */
 	uint64_t denied;    /* connections refused: not the right user or group */
-	uint64_t full;	    /* connections refused: max_peers, max_peers_per_user */
+	uint64_t full;	    /* connections refused: max_peers, max_peers_per_user, max_observers */
 	uint64_t exhausted; /* connections refused or delayed: no descriptor or memory */
 	uint64_t delivered; /* tokens */
 	uint64_t arms;	    /* times that a peer's queue was armed; each is born armed */
@@ -124,7 +127,11 @@ struct bell_share_stats {
 	uint64_t strays;    /* of those, that nobody asked for */
 	uint64_t holes;	    /* of the arms, that wait for a preempted peer */
 	uint64_t kicks;	    /* write(2) by the receiver to its own descriptor */
-	uint64_t reserved[8];
+	uint64_t observers; /* connected now */
+	uint64_t notified;  /* tokens queued, by what the peers say of themselves, those that left, too */
+	uint64_t conflated; /* notifies that found their token queued: about, and by what they say */
+	uint64_t wakes;	    /* first polls after a sleep; a share is born asleep */
+	uint64_t reserved[4];
 };
 
 /** Counters of one peer that is connected. */
@@ -134,7 +141,8 @@ struct bell_share_peer_stats {
 	uint64_t delivered, arms, rings, strays, holes; /* as above */
 	pid_t pid;
 	uid_t uid;
-	uint64_t reserved[4];
+	uint64_t conflated; /* by what the peer says; threads of it that count at once may count once */
+	uint64_t reserved[3];
 };
 
 /* -- the receiver ---------------------------------------------------------------------------- */
@@ -145,7 +153,8 @@ struct bell_share_peer_stats {
  * BELL_SHARE_NAME_MAX bytes, without '/' and control characters, not beginning with '.'. A name that a dead
  * receiver left behind is taken over. options: NULL: the defaults.
  * Costs 5 descriptors and some 250 bytes for each of max_peers; a peer 2 descriptors more and about 5
- * bytes a token of shared memory, of which only touched pages become real.
+ * bytes a token of shared memory, of which only touched pages become real. Observers (watch.h) need the
+ * same leave as peers and cost a descriptor each, the first one more and 192 bytes for each of max_peers.
  * Returns 0; -EINVAL (name or options); -EADDRINUSE: somebody alive has the name; -EPERM: the directory is
  * not safe; -EBUSY: others keep the directory locked; -ENOENT, -ENOTDIR, -EACCES, -ENOMEM, -EMFILE,
  * and what else socket(2), bind(2) and rename(2) say. *ret_s is then unchanged. Needs /proc.

@@ -17,8 +17,7 @@
 #define AT_ONCE	    64	 /* connections handled before the peers have their turn */
 #define GROUPS_MOST 1024 /* of a process that connects; one that is in more is in none that counts */
 
-/* One message, and with it descriptors, unless there is an error. */
-static int say(int fd, int error, const int *fds)
+int bell__share_say(int fd, int error, const int *fds, size_t n)
 {
 	struct bell__hello hello = {
 		.magic = BELL__LAYOUT_MAGIC, .version = BELL__LAYOUT_VERSION, .error = error};
@@ -30,16 +29,15 @@ static int say(int fd, int error, const int *fds)
 	} control;
 
 	if (!error) {
-		struct cmsghdr *c;
+		struct cmsghdr *c = &control.align; /* the first */
 
 		memset(&control, 0, sizeof(control));
 		message.msg_control = control.room;
-		message.msg_controllen = sizeof(control.room);
-		c = CMSG_FIRSTHDR(&message);
+		message.msg_controllen = CMSG_SPACE(n * sizeof(int));
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(BELL__HELLO_FDS * sizeof(int));
-		memcpy(CMSG_DATA(c), fds, BELL__HELLO_FDS * sizeof(int));
+		c->cmsg_len = CMSG_LEN(n * sizeof(int));
+		memcpy(CMSG_DATA(c), fds, n * sizeof(int));
 	}
 	return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
@@ -122,7 +120,7 @@ static int take_in(struct bell_share *s, int fd, const struct ucred *cred)
 {
 	struct bell__link *l = place(s, cred->uid);
 	uint64_t data;
-	int error, memory;
+	int error, memory = -1;
 
 	if (!l)
 		return -EUSERS;
@@ -138,7 +136,7 @@ static int take_in(struct bell_share *s, int fd, const struct ucred *cred)
 		error = bell__share_watch(
 			s, EPOLL_CTL_ADD, l->bell, EPOLLIN, data + BELL__WATCH_BELL);
 	if (!error)
-		error = say(fd, 0, (int[]){memory, l->bell});
+		error = bell__share_say(fd, 0, (int[]){memory, l->bell}, BELL__HELLO_FDS);
 	close(memory);
 	if (error) {
 		/* The bell may live on in a message, and epoll would go on watching it. */
@@ -165,20 +163,22 @@ static void turn_away(struct bell_share *s, int fd, int error)
 		s->stats.denied++;
 	else if (error == -EUSERS)
 		s->stats.full++;
-	else
+	else if (error != -EPIPE && error != -ECONNRESET) /* else it has left already */
 		s->stats.exhausted++;
-	(void)say(fd, error, NULL); /* a courtesy: the end of the connection says it, too */
+	(void)bell__share_say(fd, error, NULL, 0); /* a courtesy: the end of the connection says it, too */
 	close(fd);
 }
 
-static void decide(struct bell_share *s, int fd)
+/* An observer is told from a peer by the name of its own socket: it has one. The kernel hands that over
+ * with the connection, so there is no message to wait for. */
+static void decide(struct bell_share *s, int fd, bool observes)
 {
 	struct ucred cred;
 	socklen_t size = sizeof(cred);
 	int error = -EACCES;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) == 0 && may_connect(s, fd, &cred))
-		error = take_in(s, fd, &cred);
+		error = observes ? bell__board_admit(s, fd) : take_in(s, fd, &cred);
 	if (error)
 		turn_away(s, fd, error);
 }
@@ -212,9 +212,13 @@ void bell__share_admit(struct bell_share *s)
 	int i, fd;
 
 	for (i = 0; i < AT_ONCE && more; i++) {
-		fd = accept4(s->socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		struct sockaddr_un from;
+		socklen_t size = sizeof(from);
+
+		fd = accept4(
+			s->socket, (struct sockaddr *)&from, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd >= 0)
-			decide(s, fd);
+			decide(s, fd, size > sizeof(from.sun_family));
 		else if (errno == EAGAIN)
 			more = false;
 		else if (errno != EINTR && errno != ECONNABORTED)
@@ -227,6 +231,9 @@ void bell__share_dismiss(struct bell_share *s, struct bell__link *l)
 	s->stats.delivered += l->queue.delivered;
 	s->stats.arms += l->queue.arms;
 	s->stats.holes += l->queue.holes;
+	s->stats.notified += bell__link_notified(l);
+	s->stats.conflated += bell__link_conflated(l);
+	bell__board_clear(s, l);
 	munmap(l->memory, l->size);
 	l->memory = NULL;
 	l->state = BELL__LINK_FREE;

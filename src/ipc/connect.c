@@ -33,11 +33,9 @@ static bool is_eventfd(int fd)
 	return n == sizeof(EVENTFD) - 1 && memcmp(text, EVENTFD, sizeof(EVENTFD) - 1) == 0;
 }
 
-/* A sealed memory file of a size that nobody can change. */
-static bool is_sealed(int fd, uint64_t *ret_size)
+bool bell__is_sealed(int fd, int unwanted, uint64_t *ret_size)
 {
-	const int wanted = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL,
-		  unwanted = F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
+	const int wanted = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 	struct statfs fs;
 	struct stat st;
 	int seals = fcntl(fd, F_GET_SEALS);
@@ -55,7 +53,8 @@ static int furnish(struct bell_peer *p, int memory)
 	struct bell__layout header;
 	uint64_t size;
 
-	if (!is_sealed(memory, &size) || size < sizeof(header) || size > SIZE_MAX ||
+	if (!bell__is_sealed(memory, F_SEAL_WRITE | F_SEAL_FUTURE_WRITE, &size) ||
+		size < sizeof(header) || size > SIZE_MAX ||
 		!is_eventfd(p->bell))
 		return -EPROTO;
 	if (pread(memory, &header, sizeof(header), 0) != sizeof(header) ||
@@ -72,8 +71,8 @@ static int furnish(struct bell_peer *p, int memory)
 	return 0;
 }
 
-/* Take the two descriptors of a message; whatever else came is closed. */
-static bool take_fds(struct msghdr *message, int *ret_fds)
+/* Take the descriptors of a message that are due; whatever else came is closed. */
+static bool take_fds(struct msghdr *message, int *ret_fds, size_t due)
 {
 	int got[BELL__HELLO_FDS];
 	struct cmsghdr *c = CMSG_FIRSTHDR(message);
@@ -83,8 +82,8 @@ static bool take_fds(struct msghdr *message, int *ret_fds)
 		n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int); /* no more than there was room for */
 	if (n)
 		memcpy(got, CMSG_DATA(c), n * sizeof(int));
-	if (n == BELL__HELLO_FDS && !(message->msg_flags & (MSG_CTRUNC | MSG_TRUNC))) {
-		memcpy(ret_fds, got, sizeof(got));
+	if (n == due && !(message->msg_flags & (MSG_CTRUNC | MSG_TRUNC))) {
+		memcpy(ret_fds, got, n * sizeof(int));
 		return true;
 	}
 	for (i = 0; i < n; i++)
@@ -92,8 +91,7 @@ static bool take_fds(struct msghdr *message, int *ret_fds)
 	return false;
 }
 
-/* The receiver's one message. 0: both descriptors are ours; or why not; -EAGAIN: not yet there. */
-static int hear_hello(int fd, int *ret_fds)
+int bell__hear_hello(int fd, int *ret_fds, size_t due)
 {
 	struct bell__hello hello = {0};
 	struct iovec text = {.iov_base = &hello, .iov_len = sizeof(hello)};
@@ -106,13 +104,14 @@ static int hear_hello(int fd, int *ret_fds)
 		.msg_control = control.room,
 		.msg_controllen = sizeof(control.room)};
 	ssize_t n = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	size_t i;
 	bool complete;
 
 	if (n < 0)
 		return errno == ECONNRESET ? -ECONNREFUSED : -errno;
 	if (n == 0) /* the end: it died before it answered */
 		return -ECONNREFUSED;
-	complete = take_fds(&message, ret_fds);
+	complete = take_fds(&message, ret_fds, due);
 	if (n == sizeof(hello) && hello.magic == BELL__LAYOUT_MAGIC &&
 		hello.version == BELL__LAYOUT_VERSION) {
 		if (!hello.error && complete)
@@ -122,11 +121,10 @@ static int hear_hello(int fd, int *ret_fds)
 			hello.error != -ENOENT && hello.error != -ECONNREFUSED)
 			return hello.error;
 	}
-	if (complete) {
-		close(ret_fds[0]);
-		close(ret_fds[1]);
-	}
-	return -EPROTO;
+	for (i = 0; complete && i < due; i++)
+		close(ret_fds[i]);
+	/* There were some, and no number was left for any. */
+	return message.msg_flags & MSG_CTRUNC && !message.msg_controllen ? -EMFILE : -EPROTO;
 }
 
 /* -- the way there --------------------------------------------------------------------------- */
@@ -138,7 +136,11 @@ struct search {
 	int64_t timeout, deadline;
 };
 
-/* Who offers the name: ourselves, root, or the owner of the directory that the caller chose. */
+bool bell__is_trusted(const struct ucred *owner, uid_t dir_owner)
+{
+	return owner->uid == 0 || owner->uid == geteuid() || owner->uid == dir_owner;
+}
+
 static int check_owner(const struct search *w, int fd)
 {
 	struct ucred cred;
@@ -146,7 +148,7 @@ static int check_owner(const struct search *w, int fd)
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0)
 		return -errno;
-	return cred.uid == 0 || cred.uid == geteuid() || cred.uid == w->dir_owner ? 0 : -EACCES;
+	return bell__is_trusted(&cred, w->dir_owner) ? 0 : -EACCES;
 }
 
 /* A connection. A receiver that is too busy to accept makes connect(2) wait, until the deadline. */
@@ -209,7 +211,7 @@ static int attempt(const struct search *w, struct bell_peer **ret_p)
 
 	if (error)
 		return error;
-	while ((error = hear_hello(fd, fds)) == -EAGAIN) {
+	while ((error = bell__hear_hello(fd, fds, BELL__HELLO_FDS)) == -EAGAIN) {
 		error = bell__block(fd, w->deadline);
 		if (error)
 			break;

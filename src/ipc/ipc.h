@@ -6,11 +6,13 @@
 #define IPC_IPC_H
 
 #include <stdbool.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
 #include <doorbell/share.h>
 
+#include "ipc/board.h"
 #include "ipc/layout.h"
 
 /* -- drain.c: the receiver's half of one peer's queue ---------------------------------------- */
@@ -71,6 +73,27 @@ struct bell__link {
 	struct bell__drain queue;
 };
 
+/* By what the peer says of itself: shown, and used for nothing. */
+static inline uint64_t bell__link_notified(const struct bell__link *l)
+{
+	return bell_load_relaxed(l->queue.tail) >> BELL__SHIFT; /* a statistic */
+}
+
+static inline uint64_t bell__link_conflated(const struct bell__link *l)
+{
+	return bell_load_relaxed(&((struct bell__layout *)l->memory)->conflated); /* a statistic */
+}
+
+/* Who observes, and what is shown to them. */
+struct bell__observers {
+	int *fds; /* [max_observers]; -1: free */
+	uint32_t n;
+	int memory; /* of the board; -1: nobody has asked for it yet */
+	struct bell__board *board;
+	size_t size;
+	uint64_t sums[BELL__ROW_WORDS]; /* of the rows, for the totals */
+};
+
 struct bell_share {
 	struct bell_share_options options;
 	int epfd;   /* the descriptor of the share */
@@ -91,6 +114,7 @@ struct bell_share {
 	struct bell__link *links;  /* [max_peers] */
 	uint64_t next_id;
 	struct bell_share_stats stats; /* without what the links hold */
+	struct bell__observers observers;
 };
 
 /* What an epoll event is about: the kind, and the index of a link above it. */
@@ -99,7 +123,8 @@ enum {
 	BELL__WATCH_KICK,
 	BELL__WATCH_LINK,
 	BELL__WATCH_BELL,
-	BELL__WATCH_KINDS = 4,
+	BELL__WATCH_OBSERVER, /* ... or of an observer */
+	BELL__WATCH_KINDS,
 };
 
 int bell__share_watch(struct bell_share *s, int op, int fd, uint32_t events, uint64_t data);
@@ -111,8 +136,36 @@ void bell__share_end(struct bell_share *s, struct bell__link *l, int32_t reason)
 
 /* admit.c: take in, or turn away, who has connected. */
 void bell__share_admit(struct bell_share *s);
+/* The one message to who has connected, and with it n descriptors, unless there is an error. */
+int bell__share_say(int fd, int error, const int *fds, size_t n);
 /* Unmap the memory of an ended link and have its place free. */
 void bell__share_dismiss(struct bell_share *s, struct bell__link *l);
+
+/* -- board.c: what the receiver shows to observers ------------------------------------------- */
+
+int bell__board_init(struct bell_share *s);
+/* ours: not a forked child's, so the observers are told. */
+void bell__board_fini(struct bell_share *s, bool ours);
+/* Takes fd, and answers it. 0, or why not. */
+int bell__board_admit(struct bell_share *s, int fd);
+/* An observer's connection is readable: it has ended, or says what no sound one does. */
+void bell__board_hear(struct bell_share *s, uint32_t index);
+/* Copy the totals, and the rows of those who are awake: no other has changed. */
+void bell__board_show(struct bell_share *s);
+/* The place of a link is about to be free. */
+void bell__board_clear(struct bell_share *s, const struct bell__link *l);
+
+/* -- connect.c, observer.c: whom one connects to --------------------------------------------- */
+
+/* A memory file whose size nobody can change, and that has none of the unwanted seals. */
+bool bell__is_sealed(int fd, int unwanted, uint64_t *ret_size);
+/* The receiver's one message. 0: due descriptors are ours; or why not; -EAGAIN: not yet there;
+ * -ECONNREFUSED: it went before it answered. */
+int bell__hear_hello(int fd, int *ret_fds, size_t due);
+/* Who offers the name: ourselves, root, or the owner of the directory that the caller chose? */
+bool bell__is_trusted(const struct ucred *owner, uid_t dir_owner);
+/* Connect as an observer; does not block. -ENOENT: nobody is there. */
+int bell__observe(int dir, const char *name, int *ret_fd, struct ucred *ret_owner);
 
 /* -- name.c: names in directories ------------------------------------------------------------ */
 

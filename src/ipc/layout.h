@@ -35,11 +35,14 @@ struct bell__layout {
 	uint64_t size;	    /* of the whole, before it is rounded up to pages */
 	/* Raised by the receiver when it lets the peer go, and by a peer that finds it dead: no more. */
 	uint32_t closed;
-	uint8_t pad_0[84];
+	uint8_t pad_0[20];
+	/* Written by the peer's threads: notifies that found their token queued, about. */
+	uint64_t conflated;
+	uint8_t pad_1[56];
 
 	/* Written by the peer's threads, and where the receiver arms: position << 3 | HOLE | ARMED. */
 	uint64_t tail;
-	uint8_t pad_1[120];
+	uint8_t pad_2[120];
 
 	uint32_t slots[]; /* [ring_size], and behind it flags: uint8_t [capacity] */
 };
@@ -52,6 +55,7 @@ static_assert(offsetof(struct bell__layout, slots_at) == 20, "format");
 static_assert(offsetof(struct bell__layout, flags_at) == 24, "format");
 static_assert(offsetof(struct bell__layout, size) == 32, "format");
 static_assert(offsetof(struct bell__layout, closed) == 40, "format");
+static_assert(offsetof(struct bell__layout, conflated) == 64, "format");
 static_assert(offsetof(struct bell__layout, tail) == 128, "format");
 static_assert(offsetof(struct bell__layout, slots) == 256, "format");
 static_assert(sizeof(struct bell__layout) == 256, "format");
@@ -70,7 +74,7 @@ static_assert(offsetof(struct bell__hello, version) == 8, "format");
 static_assert(offsetof(struct bell__hello, error) == 12, "format");
 
 enum {
-	BELL__HELLO_MEMORY, /* the order of its descriptors */
+	BELL__HELLO_MEMORY, /* the order of its descriptors; an observer is sent the board alone */
 	BELL__HELLO_BELL,
 	BELL__HELLO_FDS,
 };

@@ -25,11 +25,13 @@ static int options_of(const struct bell_share_options *given, struct bell_share_
 	if (memcmp(o.reserved, none.reserved, sizeof(o.reserved)) != 0)
 		return -EINVAL;
 	if (o.capacity > BELL_SHARE_CAPACITY_MAX || o.max_peers > BELL_SHARE_PEERS_MAX ||
+		o.max_observers > BELL_SHARE_OBSERVERS_MAX ||
 		(unsigned)o.who > BELL_SHARE_ANYBODY || o.mode & ~(mode_t)0777)
 		return -EINVAL;
 	o.capacity = o.capacity ? o.capacity : BELL_SHARE_CAPACITY_DEFAULT;
 	o.max_peers = o.max_peers ? o.max_peers : BELL_SHARE_PEERS_DEFAULT;
 	o.max_strays = o.max_strays ? o.max_strays : BELL_SHARE_STRAYS_DEFAULT;
+	o.max_observers = o.max_observers ? o.max_observers : BELL_SHARE_OBSERVERS_DEFAULT;
 	*ret = o;
 	return 0;
 }
@@ -97,7 +99,9 @@ int bell_share_new(struct bell_share **ret_s, const char *dir, const char *name,
 	strcpy(s->name, name); /* its length was checked */
 	s->links = calloc(o.max_peers, sizeof(*s->links));
 	s->awake = calloc(o.max_peers, sizeof(struct bell__link *));
-	error = s->links && s->awake ? open_dir(s, dir) : -ENOMEM;
+	error = bell__board_init(s);
+	if (!error)
+		error = s->links && s->awake ? open_dir(s, dir) : -ENOMEM;
 	if (!error)
 		error = open_fds(s);
 	if (!error)
@@ -107,6 +111,7 @@ int bell_share_new(struct bell_share **ret_s, const char *dir, const char *name,
 	if (!error)
 		error = bell__name_offer(s->dir, s->name, s->socket, &s->options, &s->self);
 	if (error) {
+		bell__board_fini(s, true);
 		close_fds(s);
 		return error;
 	}
@@ -137,6 +142,7 @@ struct bell_share *bell_share_free(struct bell_share *s)
 		bell__name_withdraw(s->dir, s->name, &s->self);
 		shutdown(s->socket, SHUT_RDWR);
 	}
+	bell__board_fini(s, ours);
 	for (i = 0; i < s->options.max_peers; i++) {
 		struct bell__link *l = &s->links[i];
 
@@ -166,6 +172,8 @@ void bell_share_stats(const struct bell_share *s, struct bell_share_stats *ret_s
 		ret_stats->delivered += l->queue.delivered;
 		ret_stats->arms += l->queue.arms;
 		ret_stats->holes += l->queue.holes;
+		ret_stats->notified += bell__link_notified(l);
+		ret_stats->conflated += bell__link_conflated(l);
 	}
 }
 
@@ -179,7 +187,8 @@ int bell_share_peer_stats(
 	l = &s->links[index];
 	*ret_stats = (struct bell_share_peer_stats){
 		.peer = l->id,
-		.notified = bell_load_relaxed(l->queue.tail) >> BELL__SHIFT, /* shown, not used */
+		.notified = bell__link_notified(l),
+		.conflated = bell__link_conflated(l),
 		.delivered = l->queue.delivered,
 		.arms = l->queue.arms,
 		.rings = l->rings,

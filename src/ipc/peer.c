@@ -75,8 +75,11 @@ int bell_peer_notify(struct bell_peer *p, uint32_t token)
 		return -EINVAL;
 	if (bell_load_relaxed(&shared->closed)) /* news, and orders nothing */
 		return -EPIPE;
-	if (!claim(&p->flags[token]))
+	if (!claim(&p->flags[token])) {
+		bell_store_relaxed(&shared->conflated, /* a statistic: no locked instruction for it */
+			bell_load_relaxed(&shared->conflated) + 1);
 		return 0;
+	}
 	BELL_INJECT(share_claimed);
 	before = bell_fetch_add_acq_rel(&shared->tail, BELL__POSITION); /* T1, A1 */
 	position = before >> BELL__SHIFT;

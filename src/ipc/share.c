@@ -117,9 +117,11 @@ static void hear(struct bell_share *s, struct bell__link *l)
 
 static void look_at(struct bell_share *s, uint64_t data)
 {
-	struct bell__link *l = &s->links[data / BELL__WATCH_KINDS];
+	const uint64_t kind = data % BELL__WATCH_KINDS;
+	const bool about = kind == BELL__WATCH_LINK || kind == BELL__WATCH_BELL;
+	struct bell__link *l = about ? &s->links[data / BELL__WATCH_KINDS] : NULL;
 
-	switch (data % BELL__WATCH_KINDS) {
+	switch (kind) {
 	case BELL__WATCH_SOCKET:
 		bell__share_admit(s);
 		break;
@@ -133,6 +135,9 @@ static void look_at(struct bell_share *s, uint64_t data)
 			bell__share_wake(s, l);
 		}
 		break;
+	case BELL__WATCH_OBSERVER:
+		bell__board_hear(s, (uint32_t)(data / BELL__WATCH_KINDS));
+		break;
 	default: /* the kick: arm reads it */
 		break;
 	}
@@ -143,9 +148,11 @@ static void look_at(struct bell_share *s, uint64_t data)
 static void look(struct bell_share *s)
 {
 	struct epoll_event events[AT_ONCE];
-	uint64_t rounds = (2 * s->stats.peers + 2) / AT_ONCE + 1; /* once for each that there is */
+	/* Once for each that there is. */
+	uint64_t rounds = (2 * s->stats.peers + s->stats.observers + 2) / AT_ONCE + 1;
 	int i, n;
 
+	s->stats.wakes += s->fresh;
 	s->fresh = false;
 	s->credit = CREDIT;
 	if (s->muted) {
@@ -157,6 +164,8 @@ static void look(struct bell_share *s)
 		for (i = 0; i < n; i++)
 			look_at(s, events[i].data.u64);
 	} while (n == AT_ONCE && --rounds > 0);
+	if (s->observers.n)
+		bell__board_show(s);
 }
 
 /* -- polling --------------------------------------------------------------------------------- */
@@ -307,6 +316,8 @@ int bell_share_arm(struct bell_share *s)
 			s->awake[i]->awake = false;
 			changed = true;
 		}
+	if (s->observers.n)
+		bell__board_show(s);
 	if (changed)
 		prune(s);
 	if (s->n_awake > 0) {

@@ -19,6 +19,7 @@ HEADERS = {
     'doorbell/collector.h': ['doorbell/queue.h'],
     'doorbell/pipe.h': ['doorbell/base.h', 'doorbell/queue.h'],
     'doorbell/share.h': ['doorbell/base.h'],
+    'doorbell/watch.h': ['doorbell/base.h', 'doorbell/share.h'],
     'doorbell/hub.h': ['doorbell/base.h', 'doorbell/queue.h'],
 }
 CORE = ['doorbell/base.h', 'doorbell/atomic.h', 'doorbell/queue.h', 'doorbell/wait.h', 'doorbell/local.h']
@@ -29,7 +30,8 @@ FOLDERS = {
     'src/sync': ['doorbell/permit.h', 'sync/sync.h'],
     'src/stream': ['doorbell/collector.h', 'stream/collector.h', 'doorbell/pipe.h', 'stream/pipe.h'],
     'src/hub': ['doorbell/hub.h', 'core/core.h', 'core/probe.h', 'hub/hub.h'],
-    'src/ipc': ['doorbell/share.h', 'ipc/ipc.h', 'ipc/layout.h', 'ipc/peer.h'],
+    'src/ipc': ['doorbell/share.h', 'doorbell/watch.h', 'ipc/ipc.h', 'ipc/board.h', 'ipc/layout.h', 'ipc/peer.h',
+                'ipc/watch.h'],
 }
 
 

@@ -204,6 +204,102 @@ START_TEST(a_receiver_that_goes_while_it_is_rung_is_known)
 	bell_peer_free(p);
 }
 
+/* -- boards and watches ---------------------------------------------------------------------- */
+
+static struct bell_observer *o;
+static struct bell_peer *second;
+static struct bell_share *second_share;
+
+/* Until it sleeps; it has nothing to tell. */
+static void settle(struct bell_share *share)
+{
+	struct bell_share_event event;
+
+	while (bell_share_arm(share) == 0 || fd_readable(bell_share_fd(share)))
+		ck_assert_int_eq(bell_share_poll(share, &event, 1), 0);
+}
+
+static void join_and_show(void)
+{
+	second = peer_of(s, "x", NULL);
+	expect_silence(s);
+}
+
+static void read_and_fail(void)
+{
+	struct bell_share_peer_stats seen;
+
+	ck_assert_int_eq(bell_observer_peer(o, 0, &seen), -EAGAIN);
+}
+
+static void observe(void)
+{
+	struct bell_share_stats seen;
+
+	start();
+	ck_assert_int_eq(bell_observer_new(&o, shares_dir, "x"), 0);
+	settle(s);
+	ck_assert_int_eq(bell_observer_read(o, &seen), 0);
+}
+
+START_TEST(counters_that_change_while_they_are_read_are_read_again)
+{
+	struct bell_share_stats seen;
+
+	observe();
+	on("board_reading", join_and_show);
+	ck_assert_int_eq(bell_observer_read(o, &seen), 0);
+	ck_assert_uint_eq(seen.joined, 2);
+	ck_assert_uint_eq(seen.peers, 2); /* the word that was read before */
+	bell_peer_free(second);
+	expect_left(s, id + 1, 0);
+	bell_observer_free(o);
+	settle(s);
+	finish();
+}
+
+START_TEST(counters_are_not_read_while_they_are_written)
+{
+	observe();
+	notify_5();
+	on("board_writing", read_and_fail);
+	expect_token(s, id, 5);
+	settle(s);
+	bell_observer_free(o);
+	settle(s);
+	finish();
+}
+
+static void offer_y(void)
+{
+	second_share = share_of("y", NULL);
+}
+
+/* The directory has been read, and the watch does not know of it. */
+START_TEST(a_name_that_comes_behind_a_scan_is_told)
+{
+	struct bell_watch_event e;
+	struct bell_watch *w;
+
+	if (_i == 0)
+		on("watch_scanned", offer_y);
+	ck_assert_int_eq(bell_watch_new(&w, shares_dir), 0);
+	if (_i == 1) {
+		bell_share_free(share_of("x", NULL));
+		on("watch_scanned", offer_y);
+		ck_assert_int_eq(bell_watch_next(w, &e), 0);
+	}
+	ck_assert_ptr_null(at);
+	ck_assert(fd_readable(bell_watch_fd(w)));
+	ck_assert_int_eq(bell_watch_next(w, &e), 1);
+	ck_assert_uint_eq(e.kind, BELL_WATCH_APPEARED);
+	ck_assert_str_eq(e.name, "y");
+	ck_assert_int_eq(bell_watch_next(w, &e), 0);
+	ck_assert(!fd_readable(bell_watch_fd(w)));
+	bell_watch_free(w);
+	bell_share_free(second_share);
+}
+
 int main(void)
 {
 	Suite *suite = suite_create("ipc inject");
@@ -217,5 +313,8 @@ int main(void)
 	tcase_add_loop_test(tc, who_falls_asleep_in_the_middle_of_a_notify_is_rung, 0, 2);
 	tcase_add_test(tc, who_has_the_token_and_sleeps_is_not_rung_for_it);
 	tcase_add_test(tc, a_receiver_that_goes_while_it_is_rung_is_known);
+	tcase_add_test(tc, counters_that_change_while_they_are_read_are_read_again);
+	tcase_add_test(tc, counters_are_not_read_while_they_are_written);
+	tcase_add_loop_test(tc, a_name_that_comes_behind_a_scan_is_told, 0, 2);
 	return runner_run(suite);
 }

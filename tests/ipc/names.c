@@ -32,7 +32,8 @@ START_TEST(options_are_checked_and_nothing_is_left_of_a_refusal)
 {
 	const struct bell_share_options bad[] = {{.capacity = BELL_SHARE_CAPACITY_MAX + 1},
 		{.max_peers = BELL_SHARE_PEERS_MAX + 1}, {.who = BELL_SHARE_ANYBODY + 1},
-		{.mode = 01000}, {.reserved = {0, 1}}};
+		{.mode = 01000},
+		{.max_observers = BELL_SHARE_OBSERVERS_MAX + 1}, {.reserved = {0, 1}}};
 	struct bell_share *s = NULL;
 	size_t i;
 

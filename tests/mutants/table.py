@@ -13,6 +13,8 @@ WAITER_C, WAKE_C, CLIENT_C = "src/hub/waiter.c", "src/hub/wake.c", "src/hub/clie
 PERMIT = "src/sync/permit.c"
 PEER, CONNECT, DRAIN = "src/ipc/peer.c", "src/ipc/connect.c", "src/ipc/drain.c"
 SHARE, ADMIT, NAME = "src/ipc/share.c", "src/ipc/admit.c", "src/ipc/name.c"
+BOARD_H, BOARD, OBSERVER = "src/ipc/board.h", "src/ipc/board.c", "src/ipc/observer.c"
+WATCH, SCAN = "src/ipc/watch.c", "src/ipc/scan.c"
 
 DATA = ("litmus", "data", "--first", "--mode", "spin", "--rounds", "20000000")
 SLEEP = ("litmus", "sleep", "--first", "--mode", "level", "--rounds", "1000000", "--patience", "3")
@@ -547,4 +549,62 @@ MUTANTS = {
         NAME, " && st.st_ino == self->st_ino &&\n		st.st_dev == self->st_dev", "", ("ipc/names",)),
     "a directory that strangers write to is good enough": (
         NAME, "	else if (ret_st->st_mode &", "	else if (0 &", ("ipc/names",)),
+
+    # -- observers and watches -----------------------------------------------------------------
+    "a socket with a name of its own is taken for a peer's": (
+        ADMIT, "			decide(s, fd, size > sizeof(from.sun_family));", "			decide(s, fd, false);",
+        ("ipc/observer",)),
+    "an observer that says something is kept": (
+        BOARD, "recv(o->fds[index], &byte, sizeof(byte), MSG_DONTWAIT) < 0", "recv(o->fds[index], &byte, sizeof(byte), MSG_DONTWAIT) != 0",
+        ("ipc/observer",)),
+    "a board can be written to by who observes": (
+        BOARD, "	const int seals = F_SEAL_FUTURE_WRITE | ", "	const int seals = ", ("ipc/observer",)),
+    "a board keeps the row of a peer that left": (
+        BOARD, "	if (s->observers.n)\n		put_row(s, l->index, none);", "	(void)s, (void)l, (void)none;", ("ipc/observer",)),
+    "a board shows the first observer what it showed the last": (
+        BOARD, "	if (o->n == 0)\n		show_all(s);", "	if (0)\n		show_all(s);", ("ipc/observer",)),
+    "a board is not shown before the sleep": (
+        SHARE, "	if (s->observers.n)\n		bell__board_show(s);\n	if (changed)", "	if (changed)", ("ipc/observer",)),
+    "a board is not marked while it is written (W1)": (
+        BOARD_H, "	bell_store_relaxed(&b->version, version + 1); /* the", "	/* the", ("ipc/inject",)),
+    "an observer does not look whether the board has changed (W1)": (
+        BOARD_H, " &&\n			bell_load_relaxed(&b->version) == version) { /* W1", ") { /* W1", ("ipc/inject",)),
+    "an observer takes a board that could be cut off": (
+        OBSERVER, "	if (!bell__is_sealed(memory, 0, &size) || size > SIZE_MAX ||",
+        "	size = SIZE_MAX;\n	if (", ("ipc/hostile_board",)),
+    "an observer believes a header": (
+        OBSERVER, "		!bell__board_is_sound(&header) ||", "		", ("ipc/hostile_board",)),
+    "an observer takes a board that is too short": (
+        OBSERVER, " || size < bell__board_room(&header))", ")", ("ipc/hostile_board",)),
+    "an observer believes the board about its length": (
+        OBSERVER, "	if (index >= o->max_peers)", "	if (index >= o->board->max_peers)", ("ipc/hostile_board",)),
+    "an observer does not ask whether the receiver lives": (
+        OBSERVER, "		error = o->board ? ask_whether_alive(o) : hear(o);", "		error = o->board ? 0 : hear(o);",
+        ("ipc/observer",)),
+    "a watch begins to watch after its scan": (
+        WATCH, "	if (!error)\n		error = bell__watch_scan(w);\n	if (error) {", "	if (!error)\n		error = bell__watch_scan(w);\n	drain(w);\n	w->dirty = false;\n	if (error) {",
+        ("ipc/inject",)),
+    "a watch throws away the events that came while it scanned": (
+        WATCH, "	return w->dirty ? bell__watch_scan(w) : 0;", "	i = w->dirty ? bell__watch_scan(w) : 0;\n	drain(w);\n	w->dirty = false;\n	return i;",
+        ("ipc/inject",)),
+    "a watch takes an overflow of inotify for nothing": (
+        WATCH, "			w->dirty |= event->wd != w->parent || w->parent == w->names;",
+        "			w->dirty |= event->wd == w->names;", ("ipc/watch",)),
+    "a watch believes that a file means a living receiver": (
+        SCAN, "	if (error == -ENOENT || error == -EPROTOTYPE)", "	if (error == -EPROTOTYPE)", ("ipc/watch",)),
+    "a watch does not hear of a death": (
+        SCAN, "	if (e.fd >= 0 &&", "	if (0 &&", ("ipc/watch",)),
+    "a watch takes what is there now for what was there": (
+        SCAN, "	if (e->file.st_dev != st->st_dev || e->file.st_ino != st->st_ino)", "	if (0)", ("ipc/watch",)),
+    "a watch takes a refusal for an end": (
+        WATCH, "	if (n > 0 && hello.error) {", "	if (0) {", ("ipc/watch",)),
+    "a watch leaves a connection that it closed in its set": (
+        SCAN, "	(void)epoll_ctl(w->epfd, EPOLL_CTL_DEL, e->fd, NULL); /*", "	/*", ("ipc/watch",)),
+    "a watch tells of strangers' receivers": (
+        SCAN, "	if (bell__is_trusted(&owner, w->owner))", "	if (1)", ("ipc/users",)),
+    "a watch does not hear of its directory's end": (
+        WATCH, "	w->parent = inotify_add_watch(w->inotify, path, IN_DELETE | IN_ONLYDIR | IN_MASK_ADD);", "	w->parent = NOBODY;",
+        ("ipc/watch",)),
+    "a watch keeps no readable descriptor while it has something to tell": (
+        WATCH, "	set_kick(w, any || error);", "	;", ("ipc/watch",)),
 }
