@@ -26,6 +26,11 @@ static const struct command {
 } commands[] = {
 	{"demo", tool_demo, "serve the lines of files over TCP, and show what the bell saves"},
 	{"pipe", tool_pipe, "give standard input to several readers, each at its own pace"},
+	{"offer", tool_offer, "be a receiver: a line, or a command, for each token"},
+	{"notify", tool_notify, "tell a receiver that tokens are ready"},
+	{"wait", tool_wait, "wait until somebody tells that a token is ready"},
+	{"ls", tool_ls, "list receivers: who they are, and whether they live"},
+	{"stat", tool_stat, "show a receiver's counters"},
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-enum { TOOL_FAILED = 1, TOOL_USAGE = 2 };
+enum { TOOL_FAILED = 1, TOOL_USAGE = 2, TOOL_TIMEOUT = 124 /* as timeout(1) has it */ };
 
 /* One sentence on stderr, after the name of the program. Returns TOOL_FAILED. */
 __attribute__((format(printf, 1, 2))) int tool_complain(const char *format, ...);
@@ -19,5 +19,10 @@ int tool_parse_number(const char *option, const char *text, uint32_t max, uint32
 /* argv[0] is the name of the command. */
 int tool_demo(int argc, char **argv);
 int tool_pipe(int argc, char **argv);
+int tool_offer(int argc, char **argv);
+int tool_notify(int argc, char **argv);
+int tool_wait(int argc, char **argv);
+int tool_ls(int argc, char **argv);
+int tool_stat(int argc, char **argv);
 
 #endif
