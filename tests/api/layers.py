@@ -27,7 +27,8 @@ ADAPT = CORE[:3]
 FOLDERS = {
     'src/core': ['doorbell.h', 'core/core.h', 'core/probe.h'],
     'src/sync': ['doorbell/permit.h', 'sync/sync.h'],
-    'src/stream': ['doorbell/collector.h', 'stream/collector.h', 'doorbell/pipe.h', 'stream/pipe.h'],
+    'src/stream': ['doorbell/collector.h', 'stream/collector.h', 'doorbell/pipe.h', 'stream/pipe.h',
+                   'stream/words.h'],
     'src/hub': ['doorbell/hub.h', 'core/core.h', 'core/probe.h', 'hub/hub.h'],
     'src/ipc': ['doorbell/share.h', 'ipc/ipc.h', 'ipc/layout.h', 'ipc/peer.h'],
 }

@@ -62,7 +62,7 @@ FAULT = ["tests/fault/refuse.c", "tests/runner.c", "-Itests/fault", "-lcheck", *
 def library(root, file, program):
     """What to compile: the core, and the layer of the mutant's file. The core's inlines need no symbols here, and the
     explorer of permits has futexes of its own."""
-    layers = {"core", *(["ipc"] if program.startswith("ipc/") else [])}
+    layers = {"core", *(["ipc", "stream"] if program.startswith("ipc/") else [])}
     if file.startswith("src/"):
         layers.add(file.split("/")[1])
     sources = [path for layer in sorted(layers) for path in glob.glob(f"src/{layer}/*.c", root_dir=root)]

@@ -451,7 +451,7 @@ MUTANTS = {
     "what was lost is not counted": (
         READER, "	r->lost += begin - r->position;\n", "", ("unit/pipe_policies",)),
     "a word is put without what stands in its rest": (
-        MEMORY, "	uintptr_t value = bell_load_relaxed(word); /* ours */\n", "	uintptr_t value = 0;\n", ("unit/pipe",)),
+        "src/stream/words.c", "	uintptr_t value = bell_load_relaxed(word); /* ours */\n", "	uintptr_t value = 0;\n", ("unit/pipe",)),
     "all have gone before the first has come": (
         PIPE, "	p->census = BELL__PIPE_EXPECTED;\n", "", ("unit/pipe",)),
     "nobody is expected before the first is counted (B4)": (
