@@ -15,5 +15,6 @@
 #include <doorbell/pipe.h>
 #include <doorbell/hub.h>
 #include <doorbell/share.h>
+#include <doorbell/share_pipe.h>
 
 #endif

@@ -18,7 +18,7 @@
 #define GROUPS_MOST 1024 /* of a process that connects; one that is in more is in none that counts */
 
 /* One message, and with it descriptors, unless there is an error. */
-static int say(int fd, int error, const int *fds)
+static int say(int fd, int error, const int *fds, size_t count)
 {
 	struct bell__hello hello = {
 		.magic = BELL__LAYOUT_MAGIC, .version = BELL__LAYOUT_VERSION, .error = error};
@@ -26,7 +26,7 @@ static int say(int fd, int error, const int *fds)
 	struct msghdr message = {.msg_iov = &text, .msg_iovlen = 1};
 	union {
 		struct cmsghdr align;
-		char room[CMSG_SPACE(BELL__HELLO_FDS * sizeof(int))];
+		char room[CMSG_SPACE(BELL__HELLO_FDS_MOST * sizeof(int))];
 	} control;
 
 	if (!error) {
@@ -34,12 +34,12 @@ static int say(int fd, int error, const int *fds)
 
 		memset(&control, 0, sizeof(control));
 		message.msg_control = control.room;
-		message.msg_controllen = sizeof(control.room);
+		message.msg_controllen = CMSG_SPACE(count * sizeof(int));
 		c = CMSG_FIRSTHDR(&message);
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(BELL__HELLO_FDS * sizeof(int));
-		memcpy(CMSG_DATA(c), fds, BELL__HELLO_FDS * sizeof(int));
+		c->cmsg_len = CMSG_LEN(count * sizeof(int));
+		memcpy(CMSG_DATA(c), fds, count * sizeof(int));
 	}
 	return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
@@ -117,6 +117,22 @@ fail:
 	return error;
 }
 
+/* Hand everything over that is needed. */
+static int invite(struct bell_share *s, int fd, struct bell__link *l, int memory)
+{
+	struct bell__guest *g = s->guest;
+	const int fds[] = {memory, l->bell, g ? g->fd : -1};
+	int error;
+
+	if (!g)
+		return say(fd, 0, fds, BELL__HELLO_FDS);
+	g->come(g, l);
+	error = say(fd, 0, fds, BELL__HELLO_FDS_MOST);
+	if (error)
+		g->go(g, l);
+	return error;
+}
+
 /* Takes fd. 0, or why not. */
 static int take_in(struct bell_share *s, int fd, const struct ucred *cred)
 {
@@ -138,7 +154,7 @@ static int take_in(struct bell_share *s, int fd, const struct ucred *cred)
 		error = bell__share_watch(
 			s, EPOLL_CTL_ADD, l->bell, EPOLLIN, data + BELL__WATCH_BELL);
 	if (!error)
-		error = say(fd, 0, (int[]){memory, l->bell});
+		error = invite(s, fd, l, memory);
 	close(memory);
 	if (error) {
 		/* The bell may live on in a message, and epoll would go on watching it. */
@@ -167,7 +183,7 @@ static void turn_away(struct bell_share *s, int fd, int error)
 		s->stats.full++;
 	else
 		s->stats.exhausted++;
-	(void)say(fd, error, NULL); /* a courtesy: the end of the connection says it, too */
+	(void)say(fd, error, NULL, 0); /* a courtesy: the end of the connection says it, too */
 	close(fd);
 }
 

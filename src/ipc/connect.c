@@ -33,11 +33,11 @@ static bool is_eventfd(int fd)
 	return n == sizeof(EVENTFD) - 1 && memcmp(text, EVENTFD, sizeof(EVENTFD) - 1) == 0;
 }
 
-/* A sealed memory file of a size that nobody can change. */
-static bool is_sealed(int fd, uint64_t *ret_size)
+bool bell__is_sealed(int fd, bool writable, uint64_t *ret_size)
 {
-	const int wanted = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL,
-		  unwanted = F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
+	const int wanted = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL |
+			   (writable ? 0 : F_SEAL_FUTURE_WRITE),
+		  unwanted = F_SEAL_WRITE | (writable ? F_SEAL_FUTURE_WRITE : 0);
 	struct statfs fs;
 	struct stat st;
 	int seals = fcntl(fd, F_GET_SEALS);
@@ -55,7 +55,7 @@ static int furnish(struct bell_peer *p, int memory)
 	struct bell__layout header;
 	uint64_t size;
 
-	if (!is_sealed(memory, &size) || size < sizeof(header) || size > SIZE_MAX ||
+	if (!bell__is_sealed(memory, true, &size) || size < sizeof(header) || size > SIZE_MAX ||
 		!is_eventfd(p->bell))
 		return -EPROTO;
 	if (pread(memory, &header, sizeof(header), 0) != sizeof(header) ||
@@ -72,10 +72,10 @@ static int furnish(struct bell_peer *p, int memory)
 	return 0;
 }
 
-/* Take the two descriptors of a message; whatever else came is closed. */
-static bool take_fds(struct msghdr *message, int *ret_fds)
+/* Take so many descriptors of a message; if there are more or less, all are closed. */
+static bool take_fds(struct msghdr *message, size_t count, int *ret_fds)
 {
-	int got[BELL__HELLO_FDS];
+	int got[BELL__HELLO_FDS_MOST];
 	struct cmsghdr *c = CMSG_FIRSTHDR(message);
 	size_t n = 0, i;
 
@@ -83,8 +83,8 @@ static bool take_fds(struct msghdr *message, int *ret_fds)
 		n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int); /* no more than there was room for */
 	if (n)
 		memcpy(got, CMSG_DATA(c), n * sizeof(int));
-	if (n == BELL__HELLO_FDS && !(message->msg_flags & (MSG_CTRUNC | MSG_TRUNC))) {
-		memcpy(ret_fds, got, sizeof(got));
+	if (n == count && !(message->msg_flags & (MSG_CTRUNC | MSG_TRUNC))) {
+		memcpy(ret_fds, got, n * sizeof(int));
 		return true;
 	}
 	for (i = 0; i < n; i++)
@@ -92,19 +92,25 @@ static bool take_fds(struct msghdr *message, int *ret_fds)
 	return false;
 }
 
-/* The receiver's one message. 0: both descriptors are ours; or why not; -EAGAIN: not yet there. */
-static int hear_hello(int fd, int *ret_fds)
+static void close_fds(const int *fds, size_t count)
+{
+	while (count > 0)
+		close(fds[--count]);
+}
+
+/* The receiver's one message. 0: the descriptors are ours; or why not; -EAGAIN: not yet there. */
+static int hear_hello(int fd, size_t count, int *ret_fds)
 {
 	struct bell__hello hello = {0};
 	struct iovec text = {.iov_base = &hello, .iov_len = sizeof(hello)};
 	union {
 		struct cmsghdr align;
-		char room[CMSG_SPACE(BELL__HELLO_FDS * sizeof(int))];
+		char room[CMSG_SPACE(BELL__HELLO_FDS_MOST * sizeof(int))];
 	} control;
 	struct msghdr message = {.msg_iov = &text,
 		.msg_iovlen = 1,
 		.msg_control = control.room,
-		.msg_controllen = sizeof(control.room)};
+		.msg_controllen = CMSG_LEN(BELL__HELLO_FDS_MOST * sizeof(int))};
 	ssize_t n = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	bool complete;
 
@@ -112,7 +118,7 @@ static int hear_hello(int fd, int *ret_fds)
 		return errno == ECONNRESET ? -ECONNREFUSED : -errno;
 	if (n == 0) /* the end: it died before it answered */
 		return -ECONNREFUSED;
-	complete = take_fds(&message, ret_fds);
+	complete = take_fds(&message, count, ret_fds);
 	if (n == sizeof(hello) && hello.magic == BELL__LAYOUT_MAGIC &&
 		hello.version == BELL__LAYOUT_VERSION) {
 		if (!hello.error && complete)
@@ -122,10 +128,8 @@ static int hear_hello(int fd, int *ret_fds)
 			hello.error != -ENOENT && hello.error != -ECONNREFUSED)
 			return hello.error;
 	}
-	if (complete) {
-		close(ret_fds[0]);
-		close(ret_fds[1]);
-	}
+	if (complete)
+		close_fds(ret_fds, count);
 	return -EPROTO;
 }
 
@@ -136,6 +140,7 @@ struct search {
 	uid_t dir_owner;
 	const char *name;
 	int64_t timeout, deadline;
+	int *stream; /* where a third descriptor goes, if there is to be one */
 };
 
 /* Who offers the name: ourselves, root, or the owner of the directory that the caller chose. */
@@ -205,19 +210,27 @@ static int make_peer(int fd, const int *fds, struct bell_peer **ret_p)
 /* Once: -ENOENT, -ECONNREFUSED: nobody is there. */
 static int attempt(const struct search *w, struct bell_peer **ret_p)
 {
-	int fds[BELL__HELLO_FDS] = {-1, -1}, fd = -1, error = dial(w, &fd);
+	const size_t count = w->stream ? BELL__HELLO_FDS_MOST : BELL__HELLO_FDS;
+	int fds[BELL__HELLO_FDS_MOST] = {-1, -1, -1}, fd = -1, error = dial(w, &fd);
 
 	if (error)
 		return error;
-	while ((error = hear_hello(fd, fds)) == -EAGAIN) {
+	while ((error = hear_hello(fd, count, fds)) == -EAGAIN) {
 		error = bell__block(fd, w->deadline);
 		if (error)
 			break;
 	}
-	if (!error)
-		error = make_peer(fd, fds, ret_p);
+	if (error) {
+		close(fd);
+		return error;
+	}
+	error = make_peer(fd, fds, ret_p);
 	if (error)
 		close(fd);
+	if (error && w->stream)
+		close(fds[BELL__HELLO_STREAM]);
+	if (!error && w->stream)
+		*w->stream = fds[BELL__HELLO_STREAM];
 	return error;
 }
 
@@ -265,11 +278,13 @@ static int wait_for(const struct search *w, struct bell_peer **ret_p)
 	return error;
 }
 
-int bell_peer_connect(
-	struct bell_peer **ret_p, const char *dir, const char *name, int64_t timeout_ns)
+int bell__peer_connect(struct bell_peer **ret_p, int *ret_stream, const char *dir, const char *name,
+	int64_t timeout_ns)
 {
-	struct search w = {
-		.name = name, .timeout = timeout_ns, .deadline = bell__deadline(timeout_ns)};
+	struct search w = {.name = name,
+		.timeout = timeout_ns,
+		.deadline = bell__deadline(timeout_ns),
+		.stream = ret_stream};
 	struct stat st;
 	int error;
 
@@ -284,4 +299,10 @@ int bell_peer_connect(
 		error = timeout_ns == 0 ? -ENOENT : wait_for(&w, ret_p);
 	close(w.dir);
 	return error;
+}
+
+int bell_peer_connect(
+	struct bell_peer **ret_p, const char *dir, const char *name, int64_t timeout_ns)
+{
+	return bell__peer_connect(ret_p, NULL, dir, name, timeout_ns);
 }

@@ -71,8 +71,18 @@ struct bell__link {
 	struct bell__drain queue;
 };
 
+/* What a pipe has of its share: one descriptor more goes to who connects, and it is told of links. */
+struct bell__guest {
+	int fd;
+	/* The memory is there, and no peer has it yet. */
+	void (*come)(struct bell__guest *g, struct bell__link *l);
+	/* It is live no more, or did not become so; the memory is still there. */
+	void (*go)(struct bell__guest *g, struct bell__link *l);
+};
+
 struct bell_share {
 	struct bell_share_options options;
+	struct bell__guest *guest; /* or NULL */
 	int epfd;   /* the descriptor of the share */
 	int socket; /* that listens */
 	int dir;

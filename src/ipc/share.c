@@ -95,6 +95,8 @@ void bell__share_end(struct bell_share *s, struct bell__link *l, int32_t reason)
 	close(l->bell);
 	l->state = BELL__LINK_ENDED;
 	l->reason = reason;
+	if (s->guest)
+		s->guest->go(s->guest, l);
 	bell__drain_end(&l->queue);
 	if (reason)
 		s->stats.dropped++;

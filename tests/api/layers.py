@@ -19,6 +19,7 @@ HEADERS = {
     'doorbell/collector.h': ['doorbell/queue.h'],
     'doorbell/pipe.h': ['doorbell/base.h', 'doorbell/queue.h'],
     'doorbell/share.h': ['doorbell/base.h'],
+    'doorbell/share_pipe.h': ['doorbell/base.h', 'doorbell/pipe.h', 'doorbell/share.h'],
     'doorbell/hub.h': ['doorbell/base.h', 'doorbell/queue.h'],
 }
 CORE = ['doorbell/base.h', 'doorbell/atomic.h', 'doorbell/queue.h', 'doorbell/wait.h', 'doorbell/local.h']
@@ -30,7 +31,8 @@ FOLDERS = {
     'src/stream': ['doorbell/collector.h', 'stream/collector.h', 'doorbell/pipe.h', 'stream/pipe.h',
                    'stream/words.h'],
     'src/hub': ['doorbell/hub.h', 'core/core.h', 'core/probe.h', 'hub/hub.h'],
-    'src/ipc': ['doorbell/share.h', 'ipc/ipc.h', 'ipc/layout.h', 'ipc/peer.h'],
+    'src/ipc': ['doorbell/share.h', 'ipc/ipc.h', 'ipc/layout.h', 'ipc/peer.h', 'doorbell/pipe.h', 'doorbell/share_pipe.h',
+                'ipc/stream.h', 'ipc/share_pipe.h', 'stream/words.h'],
 }
 
 
