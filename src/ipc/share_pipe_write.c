@@ -109,8 +109,7 @@ static uint64_t room(struct bell_share_pipe *p, uint64_t wanted)
 	return p->capacity - (p->end - p->floor);
 }
 
-/* Have the slowest reader ring when there are so many bytes free for all that it knows. */
-static void announce(struct bell_share_pipe *p, uint64_t wanted)
+static struct bell__attached *slowest_of(struct bell_share_pipe *p)
 {
 	struct bell__attached *slowest = p->attached;
 	uint32_t i;
@@ -118,11 +117,40 @@ static void announce(struct bell_share_pipe *p, uint64_t wanted)
 	for (i = 1; i < p->readers; i++)
 		if (p->attached[i].position < slowest->position)
 			slowest = &p->attached[i];
-	if (p->readers > 0)
-		bell_store_relaxed(&slowest->seat->wanted, /* before X4's fence */
-			p->end + wanted - p->capacity);
-	BELL_INJECT(pipe_announced);
-	bell_fence_full(); /* X4: wanted before positions; read: position before wanted */
+	return slowest;
+}
+
+/* Is the reader in a seat known to be before a position? */
+static bool is_behind(
+	const struct bell_share_pipe *p, const struct bell__stream_seat *seat, uint64_t position)
+{
+	uint32_t i;
+
+	for (i = 0; i < p->readers; i++)
+		if (p->attached[i].seat == seat)
+			return p->attached[i].position < position;
+	return false;
+}
+
+/* Have the slowest reader ring when it has freed so many bytes. 1: it is asked, and was not yet there;
+ * 0: there is room. One that got there meanwhile may not have seen that it was asked: then the next is,
+ * and each once, for nothing is written. */
+static int ask(struct bell_share_pipe *p, uint64_t wanted)
+{
+	const uint64_t due = p->end + wanted - p->capacity;
+	struct bell__stream_seat *asked;
+
+	do {
+		if (p->readers == 0) /* who comes wakes us */
+			return 1;
+		asked = slowest_of(p)->seat;
+		bell_store_relaxed(&asked->wanted, due); /* before X4's fence */
+		BELL_INJECT(pipe_announced);
+		bell_fence_full(); /* X4: wanted before positions; read: position before wanted */
+		if (room(p, wanted) >= wanted) /* the recheck; what was announced may stand */
+			return 0;
+	} while (!is_behind(p, asked, due));
+	return 1;
 }
 
 /* -- writing --------------------------------------------------------------------------------- */
@@ -189,15 +217,9 @@ static int write_some(struct bell_share_pipe *p, const uint8_t *buf, size_t len,
 /* May the writer sleep? 1: yes, until there is room; 0: look again. room 0: it does not want any. */
 static int settle(struct bell_share_pipe *p, uint64_t wanted)
 {
-	const bool wants = wanted > 0 && refusal(p) == 0;
-
-	if (wants && room(p, wanted) >= wanted)
-		return 0;
-	if (wants) {
-		announce(p, wanted);
-		if (room(p, wanted) >= wanted) /* X4: the recheck; what was announced may stand */
+	if (wanted > 0 && refusal(p) == 0)
+		if (room(p, wanted) >= wanted || ask(p, wanted) == 0)
 			return 0;
-	}
 	return bell_share_arm(p->share);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A pipe between processes at its limits: options, readers, descriptors; and whom it is not for: peers of a
- * share, a forked child, a reader that would write.
+ * A pipe between processes at its limits: options, readers, descriptors; and whom it is not for: peers
+ * of a share, a forked child, a reader that would write.
  */
 #include <fcntl.h>
 #include <stdio.h>
