@@ -140,12 +140,12 @@ static int ask(struct bell_share_pipe *p, uint64_t wanted)
 	const uint64_t due = p->end + wanted - p->capacity;
 	struct bell__stream_seat *asked;
 
+	BELL_INJECT(pipe_full);
 	do {
 		if (p->readers == 0) /* who comes wakes us */
 			return 1;
 		asked = slowest_of(p)->seat;
 		bell_store_relaxed(&asked->wanted, due); /* before X4's fence */
-		BELL_INJECT(pipe_announced);
 		bell_fence_full(); /* X4: wanted before positions; read: position before wanted */
 		if (room(p, wanted) >= wanted) /* the recheck; what was announced may stand */
 			return 0;

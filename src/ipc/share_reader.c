@@ -245,12 +245,14 @@ int bell_share_reader_arm(struct bell_share_reader *r)
 	int state = readable(r);
 
 	if (state == 0) {
+		BELL_INJECT(pipe_reader_dry);
 		/* Before announcing: it is none that answers that. */
 		hear(r);
 		bell_store_release(&r->seat->asleep, 1); /* X3 */
 		BELL_INJECT(pipe_reader_announced);
 		bell_fence_full(); /* X3: asleep before tail; write: tail before asleep */
 		state = readable(r); /* what was announced may stand: it costs the writer a byte */
+		BELL_INJECT(pipe_reader_settled);
 	}
 	return state < 0 ? state : !state;
 }

@@ -250,6 +250,21 @@ START_TEST(a_writer_sleeps_until_there_is_room)
 	bell_share_pipe_free(p);
 }
 
+START_TEST(a_reader_with_a_wake_that_it_has_not_taken_wakes_the_writer)
+{
+	struct bell_share_pipe *p = pipe_of(BELL_PIPE_BLOCK, 8);
+	struct bell_share_reader *r = reader_of(p);
+
+	lull(r);
+	put(p, "01234567");
+	expect_sleep(p, 8);
+	expect_read(r, 8, "01234567");
+	ck_assert(fd_readable(bell_share_reader_fd(r)));
+	ck_assert(fd_readable(bell_share_pipe_fd(p)));
+	bell_share_reader_free(r);
+	bell_share_pipe_free(p);
+}
+
 START_TEST(who_comes_and_who_goes_wakes_the_writer)
 {
 	struct bell_share_pipe *p = pipe_of((uint32_t)_i, 8);
@@ -288,6 +303,7 @@ int main(void)
 	tcase_add_loop_test(tc, a_read_of_nothing_is_refused_and_a_wait_has_its_time, 0, 2);
 	tcase_add_loop_test(tc, only_readers_that_sleep_are_woken, 0, 2);
 	tcase_add_test(tc, a_writer_sleeps_until_there_is_room);
+	tcase_add_test(tc, a_reader_with_a_wake_that_it_has_not_taken_wakes_the_writer);
 	tcase_add_loop_test(tc, who_comes_and_who_goes_wakes_the_writer, 0, 2);
 	return runner_run(s);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Readers that scribble into their seats, and writers that hand over or write what no writer of this library
- * does. Neither faults, hangs, or harms a third; each is told -EPROTO, or dropped.
+ * Readers that scribble into their seats, and writers that hand over or write what no writer of this
+ * library does. Neither faults, hangs, or harms a third; each is told -EPROTO, or dropped.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -153,7 +153,8 @@ START_TEST(the_stream_can_be_mapped_to_read_and_not_to_write)
 		ck_assert_int_eq(errno, EPERM);
 		ck_assert_int_eq(pwrite(fds[i], "x", 1, 4096), -1);
 		ck_assert_int_eq(ftruncate(fds[i], 0), -1);
-		ck_assert_int_eq(fallocate(fds[i], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096),
+		ck_assert_int_eq(fallocate(fds[i],
+					 FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096),
 			-1);
 	}
 	close(fds[1]);

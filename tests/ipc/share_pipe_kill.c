@@ -51,9 +51,10 @@ static void await(int side)
 
 /* -- the writer ------------------------------------------------------------------------------ */
 
-enum { BLOCK_AWAKE, BLOCK_ASLEEP, LAP_ASLEEP, WRITER_SCENES };
+/* The reader sleeps, so that a write does all that it can have to. */
+enum { BLOCK, LAP, WRITER_SCENES };
 
-static const char *const writer_scenes[] = {"awake", "asleep", "asleep, lapping"};
+static const char *const writer_scenes[] = {"blocking", "lapping"};
 
 /* Parts: a write; one that wraps, or laps; the end. */
 enum { WRITE, WRITE_ON, END, WRITER_PARTS };
@@ -73,7 +74,7 @@ static int write_and_die(void *arg)
 {
 	const struct point *at = arg;
 	const struct bell_pipe_options o = {.capacity = CAPACITY,
-		.policy = at->scene == LAP_ASLEEP ? BELL_PIPE_LAP : BELL_PIPE_BLOCK};
+		.policy = at->scene == LAP ? BELL_PIPE_LAP : BELL_PIPE_BLOCK};
 	struct bell_share_pipe *p;
 	int part;
 
@@ -88,6 +89,10 @@ static int write_and_die(void *arg)
 	await(1);
 	for (part = 0; part < at->part; part++)
 		write_part(p, part);
+	/* It has looked at its descriptors, and does so again in the next tick: most points need not step
+	 * through that. */
+	if (bell_share_pipe_write(p, "", 0, 0) != 0)
+		return 3;
 	step_begin();
 	write_part(p, at->part);
 	step_end();
@@ -102,7 +107,7 @@ static bool is_whole(uint64_t bytes, const struct point *at)
 
 	if (bytes == before[at->part] || bytes == before[at->part + 1])
 		return true;
-	return at->scene == LAP_ASLEEP && bytes > before[at->part] &&
+	return at->scene == LAP && bytes > before[at->part] &&
 	       bytes < before[at->part + 1] && (bytes - before[at->part]) % 4 == 0;
 }
 
@@ -129,8 +134,7 @@ static bool try_writer(struct point *at)
 	ck_assert_int_eq(bell_share_reader_connect(&r, shares_dir, "x", PATIENCE), 0);
 	await(0);
 	expect_read(r, 3, "abc");
-	if (at->scene != BLOCK_AWAKE)
-		lull(r);
+	lull(r);
 	pass(0);
 	step_await(child);
 	on = step_on(child, at->instructions);
@@ -217,7 +221,7 @@ static bool try_reader(struct bell_share_pipe *p, struct point *at)
 	await(0);
 	while ((n = bell_share_reader_read(r, buf, sizeof(buf))) > 0)
 		;
-	while (at->scene && bell_share_pipe_arm(p, 4) == 0) /* it asks for room, and sleeps */
+	while (bell_share_pipe_arm(p, 4) == 0) /* it asks for room, and sleeps */
 		;
 	pass(0);
 	step_await(child);
@@ -236,7 +240,7 @@ static bool try_reader(struct bell_share_pipe *p, struct point *at)
 START_TEST(a_reader_killed_at_any_instruction_frees_its_place_and_its_room)
 {
 	struct bell_share_pipe *p = pipe_of(BELL_PIPE_BLOCK, CAPACITY);
-	struct point at = {.scene = _i};
+	struct point at = {.scene = 0};
 	unsigned points = 0;
 
 	open_gate();
@@ -245,7 +249,7 @@ START_TEST(a_reader_killed_at_any_instruction_frees_its_place_and_its_room)
 			points++;
 		ck_assert_uint_gt(at.instructions, 20);
 	}
-	printf("# writer %s: killed at %u points, 0 hung\n", _i ? "asleep" : "awake", points);
+	printf("# reader: killed at %u points, 0 hung\n", points);
 	fflush(stdout);
 	ck_assert_uint_eq(pipe_stats_of(p).share.dropped, 0);
 	bell_share_pipe_free(p);
@@ -267,7 +271,6 @@ int main(void)
 
 	tcase_add_loop_test(tc, a_writer_killed_at_any_instruction_leaves_whole_writes_and_an_end,
 		0, WRITER_SCENES);
-	tcase_add_loop_test(
-		tc, a_reader_killed_at_any_instruction_frees_its_place_and_its_room, 0, 2);
+	tcase_add_test(tc, a_reader_killed_at_any_instruction_frees_its_place_and_its_room);
 	return runner_run(s);
 }

@@ -280,6 +280,28 @@ START_TEST(readers_may_come_before_the_writer)
 		ck_assert_int_eq(child_end(children[i]), 0);
 }
 
+START_TEST(a_writer_that_only_writes_takes_readers_in_and_lets_them_go)
+{
+	struct bell_share_pipe *p = pipe_of(BELL_PIPE_LAP, 1000);
+	const int64_t limit = runner_now() + PATIENCE / 2;
+	pid_t child;
+
+	open_gate();
+	child = child_of(sit, NULL);
+	while (pipe_stats_of(p).readers == 0) {
+		ck_assert_int_eq(bell_share_pipe_write(p, "x", 1, 0), 1);
+		ck_assert_int_lt(runner_now(), limit);
+	}
+	await(0);
+	kill(child, SIGKILL);
+	while (bell_share_pipe_write(p, "x", 1, 0) == 1)
+		ck_assert_int_lt(runner_now(), limit);
+	ck_assert_int_eq(bell_share_pipe_write(p, "x", 1, 0), -EPIPE);
+	ck_assert_int_eq(child_end(child), 128 + SIGKILL);
+	bell_share_pipe_free(p);
+	close_gate();
+}
+
 /* Where a stream of byte_at() may begin, by what of it was read. */
 static int join_and_leave(void *arg)
 {
@@ -366,6 +388,7 @@ int main(void)
 	tcase_add_loop_test(tc, readers_get_all_data_and_then_learn_how_it_ended, 0, ENDINGS);
 	tcase_add_test(tc, readers_that_sleep_learn_of_the_death_of_their_writer);
 	tcase_add_test(tc, readers_may_come_before_the_writer);
+	tcase_add_test(tc, a_writer_that_only_writes_takes_readers_in_and_lets_them_go);
 	tcase_add_test(tc, readers_that_join_and_leave_200_times_disturb_no_other);
 	tcase_add_test(tc, a_signal_interrupts_who_sleeps);
 	return runner_run(s);
