@@ -9,6 +9,8 @@
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
 
 #include "share_pipes.h"
 #include "step.h"
@@ -70,6 +72,18 @@ static void write_part(struct bell_share_pipe *p, int part)
 			&sink, (uint32_t)bell_share_pipe_write(p, text, part ? 9 : 5, 0));
 }
 
+/* In the place of libc's: whether a write looks at its descriptors depends on the time, and a process
+ * that is stepped through has all the time of the world. */
+static bool frozen;
+
+int clock_gettime(clockid_t clock, struct timespec *ret_t)
+{
+	if (!frozen || clock != CLOCK_MONOTONIC_COARSE)
+		return (int)syscall(SYS_clock_gettime, clock, ret_t);
+	*ret_t = (struct timespec){.tv_sec = 1};
+	return 0;
+}
+
 static int write_and_die(void *arg)
 {
 	const struct point *at = arg;
@@ -89,8 +103,9 @@ static int write_and_die(void *arg)
 	await(1);
 	for (part = 0; part < at->part; part++)
 		write_part(p, part);
-	/* It has looked at its descriptors, and does so again in the next tick: most points need not step
-	 * through that. */
+	/* A look at the descriptors is many more points: one write has it, in the others no time
+	 * passes. */
+	frozen = at->scene != BLOCK || at->part != WRITE;
 	if (bell_share_pipe_write(p, "", 0, 0) != 0)
 		return 3;
 	step_begin();

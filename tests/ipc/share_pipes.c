@@ -130,8 +130,9 @@ size_t wrong_bytes(const uint8_t *buf, uint64_t position, size_t n)
 struct bell_share_reader *child_attach(void)
 {
 	struct bell_share_reader *r;
+	const int error = bell_share_reader_connect(&r, shares_dir, "x", PATIENCE);
 
-	if (bell_share_reader_connect(&r, shares_dir, "x", PATIENCE) != 0)
-		_exit(99);
+	if (error)
+		_exit(-error);
 	return r;
 }

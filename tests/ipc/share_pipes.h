@@ -37,7 +37,7 @@ void fill_bytes(uint8_t *buf, uint64_t position, size_t n);
 /* How many of n bytes are not those of their position. */
 size_t wrong_bytes(const uint8_t *buf, uint64_t position, size_t n);
 
-/* For children: attach, or end with status 99. */
+/* For children: attach, or end with the error. */
 struct bell_share_reader *child_attach(void);
 
 #endif
