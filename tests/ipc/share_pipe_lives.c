@@ -327,8 +327,8 @@ static int join_and_leave(void *arg)
 
 START_TEST(readers_that_join_and_leave_200_times_disturb_no_other)
 {
-	/* A place is free again when its end has been polled. Who connects again and again can take 64 in one
-	 * look, which first accepts. */
+	/* A place is free again when its end has been polled. Who connects again and again can take 64 in
+	 * one look, which first accepts. */
 	const struct bell_pipe_options o = {.capacity = 1000, .max_readers = 256};
 	struct bell_share_pipe *p = NULL;
 	pid_t stays, comes;

@@ -24,7 +24,8 @@ INJECT = ["-include", "tests/stress/inject.h"]
 # A killer that takes longer has not caught anything.
 PATIENCE = 120
 # Killers that wait for a race to happen. That it did not, in so many rounds, is no verdict.
-RACES = ("litmus", "storm", "claim", "hub_litmus", "collector_backpressure", "ipc/race")
+RACES = ("litmus", "storm", "claim", "hub_litmus", "collector_backpressure", "ipc/race",
+         "ipc/share_pipe_flow")
 
 MUTANTS = {**table.MUTANTS, **collector.MUTANTS, **share_pipe.MUTANTS}
 

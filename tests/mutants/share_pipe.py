@@ -4,7 +4,7 @@
 LIFE, WRITE, READER = "src/ipc/share_pipe.c", "src/ipc/share_pipe_write.c", "src/ipc/share_reader.c"
 PEER, CONNECT, ADMIT = "src/ipc/peer.c", "src/ipc/connect.c", "src/ipc/admit.c"
 PIPE, INJECT, HOSTILE, LIMITS = ("ipc/share_pipe",), ("ipc/share_pipe_inject",), ("ipc/share_pipe_hostile",), ("ipc/share_pipe_limits",)
-LIVES = ("ipc/share_pipe_lives",)
+LIVES, FLOW = ("ipc/share_pipe_lives",), ("ipc/share_pipe_flow",)
 
 MUTANTS = {
     "a shared pipe tells the end before it has looked for bytes (X1)": (
@@ -51,6 +51,14 @@ MUTANTS = {
         WRITE, "		bell_store_release(&p->stream->begin, p->floor); /* X6 */", "		;", INJECT),
     "a shared pipe's lapped reader does not look at begin after its copy (X6)": (
         READER, "		if (begin > r->position)\n			return lapped(r, begin);\n	}\n	return advance", "	}\n	return advance", INJECT),
+    "a shared pipe wakes without the fence (X3)": (
+        WRITE, "	bell_fence_full(); /* X3: tail", "	bell_fence_compiler(); /* tail", FLOW),
+    "a shared pipe's reader announces sleep without the fence (X3)": (
+        READER, "		bell_fence_full(); /* X3: asleep", "		bell_fence_compiler(); /* asleep", FLOW),
+    "a shared pipe's reader looks whether the writer waits without the fence (X4)": (
+        READER, "	bell_fence_full(); /* X4: position", "	bell_fence_compiler(); /* position", FLOW),
+    "a shared pipe's writer asks for room without the fence (X4)": (
+        WRITE, "		bell_fence_full(); /* X4: wanted", "		bell_fence_compiler(); /* wanted", FLOW),
     "a shared pipe believes any position": (
         WRITE, "		if (position - a->position > p->end - a->position) {", "		if (0) {", HOSTILE),
     "a shared pipe believes a position that goes back": (
