@@ -222,12 +222,28 @@ static bool refuse_one(struct bell_share *s)
 	return false;
 }
 
+/* How many connections to take now. No more than there are places: who leaves while we accept is seen
+ * in the next look, and must not cost its successor the place. None if those that there are have ended
+ * and only wait to be polled. If all are taken by the living, others are to hear that. */
+static uint32_t welcome(const struct bell_share *s)
+{
+	uint32_t i, empty = 0, ended = 0;
+
+	for (i = 0; i < s->options.max_peers && empty < AT_ONCE; i++) {
+		empty += s->links[i].state == BELL__LINK_FREE;
+		ended += s->links[i].state == BELL__LINK_ENDED;
+	}
+	return empty ? empty : ended ? 0 : AT_ONCE;
+}
+
 void bell__share_admit(struct bell_share *s)
 {
+	const uint32_t most = welcome(s);
 	bool more = true;
-	int i, fd;
+	uint32_t i;
+	int fd;
 
-	for (i = 0; i < AT_ONCE && more; i++) {
+	for (i = 0; i < most && more; i++) {
 		fd = accept4(s->socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd >= 0)
 			decide(s, fd);

@@ -93,6 +93,7 @@ struct bell_share {
 	struct stat self; /* of the name */
 	bool kicked;	  /* kick is readable */
 	bool fresh;	  /* the next poll looks at the descriptors */
+	bool knocked;	  /* somebody connects, by the look that is being taken */
 	bool muted;	  /* the socket is not watched, for a connection could not even be refused */
 	uint32_t credit;  /* polls until the next look */
 	uint32_t turn;	  /* who is first among the awake */

@@ -123,7 +123,7 @@ static void look_at(struct bell_share *s, uint64_t data)
 
 	switch (data % BELL__WATCH_KINDS) {
 	case BELL__WATCH_SOCKET:
-		bell__share_admit(s);
+		s->knocked = true;
 		break;
 	case BELL__WATCH_LINK:
 		if (l->state == BELL__LINK_LIVE)
@@ -159,6 +159,10 @@ static void look(struct bell_share *s)
 		for (i = 0; i < n; i++)
 			look_at(s, events[i].data.u64);
 	} while (n == AT_ONCE && --rounds > 0);
+	if (s->knocked) { /* after those who have left */
+		s->knocked = false;
+		bell__share_admit(s);
+	}
 }
 
 /* -- polling --------------------------------------------------------------------------------- */

@@ -92,6 +92,8 @@ MUTANTS = {
         LIFE, "		p->attached[i] = p->attached[--p->readers];", "		;", PIPE),
     "a shared pipe never looks who comes while it writes": (
         WRITE, "	if (is_due(p))\n", "	if (0)\n", LIVES),
+    "a share takes more in than there are places": (
+        ADMIT, "	return empty ? empty : ended ? 0 : AT_ONCE;", "	return AT_ONCE;", LIVES),
     "a shared pipe in a forked child ends the parent's": (
         LIFE, "	if (p->share->pid == getpid()) /* the stream", "	if (1) /* the stream", LIMITS),
     "a peer takes a pipe for its receiver": (
