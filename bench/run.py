@@ -42,6 +42,7 @@ PROGRAMS = {
     'pipe': ([], ['--rounds', '1']),
     'share': ([], ['--rounds', '2']),
     'share_calls': ([], ['--rounds', '5']),
+    'share_pipe': ([], ['--rounds', '2']),
     'rivals': ([], ['--rounds', '5']),
     'storm': ([], ['--rounds', '1', '--n', '3']),
     'trickle': ([], ['--rounds', '1', '--n', '10']),
@@ -231,7 +232,7 @@ def table(results, programs):
 
 QUEUE = ['queue', 'contend', 'wake', 'spin']
 OURS_BEGIN = re.compile('doorbell|hub|collector|.*permit')
-MODULES = ['local', 'permit', 'collector', 'pipe', 'hub', 'share', 'share_calls']
+MODULES = ['local', 'permit', 'collector', 'pipe', 'hub', 'share', 'share_calls', 'share_pipe']
 
 COLUMNS = [  # title, row, key; less is better
     ('new, ns', 'new: ', 'p10'), ('again, ns', 'conflated: ', 'p10'), ('bytes a token', 'bytes a token: ', 'p50'),

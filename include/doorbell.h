@@ -16,5 +16,6 @@
 #include <doorbell/hub.h>
 #include <doorbell/share.h>
 #include <doorbell/watch.h>
+#include <doorbell/share_pipe.h>
 
 #endif

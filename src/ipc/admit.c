@@ -25,7 +25,7 @@ int bell__share_say(int fd, int error, const int *fds, size_t n)
 	struct msghdr message = {.msg_iov = &text, .msg_iovlen = 1};
 	union {
 		struct cmsghdr align;
-		char room[CMSG_SPACE(BELL__HELLO_FDS * sizeof(int))];
+		char room[CMSG_SPACE(BELL__HELLO_FDS_MOST * sizeof(int))];
 	} control;
 
 	if (!error) {
@@ -115,6 +115,22 @@ fail:
 	return error;
 }
 
+/* Hand everything over that is needed. */
+static int invite(struct bell_share *s, int fd, struct bell__link *l, int memory)
+{
+	struct bell__guest *g = s->guest;
+	const int fds[] = {memory, l->bell, g ? g->fd : -1};
+	int error;
+
+	if (!g)
+		return bell__share_say(fd, 0, fds, BELL__HELLO_FDS);
+	g->come(g, l);
+	error = bell__share_say(fd, 0, fds, BELL__HELLO_FDS_MOST);
+	if (error)
+		g->go(g, l);
+	return error;
+}
+
 /* Takes fd. 0, or why not. */
 static int take_in(struct bell_share *s, int fd, const struct ucred *cred)
 {
@@ -136,7 +152,7 @@ static int take_in(struct bell_share *s, int fd, const struct ucred *cred)
 		error = bell__share_watch(
 			s, EPOLL_CTL_ADD, l->bell, EPOLLIN, data + BELL__WATCH_BELL);
 	if (!error)
-		error = bell__share_say(fd, 0, (int[]){memory, l->bell}, BELL__HELLO_FDS);
+		error = invite(s, fd, l, memory);
 	close(memory);
 	if (error) {
 		/* The bell may live on in a message, and epoll would go on watching it. */
@@ -206,12 +222,28 @@ static bool refuse_one(struct bell_share *s)
 	return false;
 }
 
+/* How many connections to take now. No more than there are places: who leaves while we accept is seen
+ * in the next look, and must not cost its successor the place. None if those that there are have ended
+ * and only wait to be polled. If all are taken by the living, others are to hear that. */
+static uint32_t welcome(const struct bell_share *s)
+{
+	uint32_t i, empty = 0, ended = 0;
+
+	for (i = 0; i < s->options.max_peers && empty < AT_ONCE; i++) {
+		empty += s->links[i].state == BELL__LINK_FREE;
+		ended += s->links[i].state == BELL__LINK_ENDED;
+	}
+	return empty ? empty : ended ? 0 : AT_ONCE;
+}
+
 void bell__share_admit(struct bell_share *s)
 {
+	const uint32_t most = welcome(s);
 	bool more = true;
-	int i, fd;
+	uint32_t i;
+	int fd;
 
-	for (i = 0; i < AT_ONCE && more; i++) {
+	for (i = 0; i < most && more; i++) {
 		struct sockaddr_un from;
 		socklen_t size = sizeof(from);
 

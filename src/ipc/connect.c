@@ -33,9 +33,11 @@ static bool is_eventfd(int fd)
 	return n == sizeof(EVENTFD) - 1 && memcmp(text, EVENTFD, sizeof(EVENTFD) - 1) == 0;
 }
 
-bool bell__is_sealed(int fd, int unwanted, uint64_t *ret_size)
+bool bell__is_sealed(int fd, bool writable, uint64_t *ret_size)
 {
-	const int wanted = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+	const int wanted = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL |
+			   (writable ? 0 : F_SEAL_FUTURE_WRITE),
+		  unwanted = F_SEAL_WRITE | (writable ? F_SEAL_FUTURE_WRITE : 0);
 	struct statfs fs;
 	struct stat st;
 	int seals = fcntl(fd, F_GET_SEALS);
@@ -53,8 +55,7 @@ static int furnish(struct bell_peer *p, int memory)
 	struct bell__layout header;
 	uint64_t size;
 
-	if (!bell__is_sealed(memory, F_SEAL_WRITE | F_SEAL_FUTURE_WRITE, &size) ||
-		size < sizeof(header) || size > SIZE_MAX ||
+	if (!bell__is_sealed(memory, true, &size) || size < sizeof(header) || size > SIZE_MAX ||
 		!is_eventfd(p->bell))
 		return -EPROTO;
 	if (pread(memory, &header, sizeof(header), 0) != sizeof(header) ||
@@ -74,7 +75,7 @@ static int furnish(struct bell_peer *p, int memory)
 /* Take the descriptors of a message that are due; whatever else came is closed. */
 static bool take_fds(struct msghdr *message, int *ret_fds, size_t due)
 {
-	int got[BELL__HELLO_FDS];
+	int got[BELL__HELLO_FDS_MOST];
 	struct cmsghdr *c = CMSG_FIRSTHDR(message);
 	size_t n = 0, i;
 
@@ -97,12 +98,12 @@ int bell__hear_hello(int fd, int *ret_fds, size_t due)
 	struct iovec text = {.iov_base = &hello, .iov_len = sizeof(hello)};
 	union {
 		struct cmsghdr align;
-		char room[CMSG_SPACE(BELL__HELLO_FDS * sizeof(int))];
+		char room[CMSG_SPACE(BELL__HELLO_FDS_MOST * sizeof(int))];
 	} control;
 	struct msghdr message = {.msg_iov = &text,
 		.msg_iovlen = 1,
 		.msg_control = control.room,
-		.msg_controllen = sizeof(control.room)};
+		.msg_controllen = CMSG_LEN(BELL__HELLO_FDS_MOST * sizeof(int))};
 	ssize_t n = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	size_t i;
 	bool complete;
@@ -134,6 +135,7 @@ struct search {
 	uid_t dir_owner;
 	const char *name;
 	int64_t timeout, deadline;
+	int *stream; /* where a third descriptor goes, if there is to be one */
 };
 
 bool bell__is_trusted(const struct ucred *owner, uid_t dir_owner)
@@ -207,19 +209,27 @@ static int make_peer(int fd, const int *fds, struct bell_peer **ret_p)
 /* Once: -ENOENT, -ECONNREFUSED: nobody is there. */
 static int attempt(const struct search *w, struct bell_peer **ret_p)
 {
-	int fds[BELL__HELLO_FDS] = {-1, -1}, fd = -1, error = dial(w, &fd);
+	const size_t count = w->stream ? BELL__HELLO_FDS_MOST : BELL__HELLO_FDS;
+	int fds[BELL__HELLO_FDS_MOST] = {-1, -1, -1}, fd = -1, error = dial(w, &fd);
 
 	if (error)
 		return error;
-	while ((error = bell__hear_hello(fd, fds, BELL__HELLO_FDS)) == -EAGAIN) {
+	while ((error = bell__hear_hello(fd, fds, count)) == -EAGAIN) {
 		error = bell__block(fd, w->deadline);
 		if (error)
 			break;
 	}
-	if (!error)
-		error = make_peer(fd, fds, ret_p);
+	if (error) {
+		close(fd);
+		return error;
+	}
+	error = make_peer(fd, fds, ret_p);
 	if (error)
 		close(fd);
+	if (error && w->stream)
+		close(fds[BELL__HELLO_STREAM]);
+	if (!error && w->stream)
+		*w->stream = fds[BELL__HELLO_STREAM];
 	return error;
 }
 
@@ -267,11 +277,13 @@ static int wait_for(const struct search *w, struct bell_peer **ret_p)
 	return error;
 }
 
-int bell_peer_connect(
-	struct bell_peer **ret_p, const char *dir, const char *name, int64_t timeout_ns)
+int bell__peer_connect(struct bell_peer **ret_p, int *ret_stream, const char *dir, const char *name,
+	int64_t timeout_ns)
 {
-	struct search w = {
-		.name = name, .timeout = timeout_ns, .deadline = bell__deadline(timeout_ns)};
+	struct search w = {.name = name,
+		.timeout = timeout_ns,
+		.deadline = bell__deadline(timeout_ns),
+		.stream = ret_stream};
 	struct stat st;
 	int error;
 
@@ -286,4 +298,10 @@ int bell_peer_connect(
 		error = timeout_ns == 0 ? -ENOENT : wait_for(&w, ret_p);
 	close(w.dir);
 	return error;
+}
+
+int bell_peer_connect(
+	struct bell_peer **ret_p, const char *dir, const char *name, int64_t timeout_ns)
+{
+	return bell__peer_connect(ret_p, NULL, dir, name, timeout_ns);
 }

@@ -94,8 +94,18 @@ struct bell__observers {
 	uint64_t sums[BELL__ROW_WORDS]; /* of the rows, for the totals */
 };
 
+/* What a pipe has of its share: one descriptor more goes to who connects, and it is told of links. */
+struct bell__guest {
+	int fd;
+	/* The memory is there, and no peer has it yet. */
+	void (*come)(struct bell__guest *g, struct bell__link *l);
+	/* It is live no more, or did not become so; the memory is still there. */
+	void (*go)(struct bell__guest *g, struct bell__link *l);
+};
+
 struct bell_share {
 	struct bell_share_options options;
+	struct bell__guest *guest; /* or NULL */
 	int epfd;   /* the descriptor of the share */
 	int socket; /* that listens */
 	int dir;
@@ -106,6 +116,7 @@ struct bell_share {
 	struct stat self; /* of the name */
 	bool kicked;	  /* kick is readable */
 	bool fresh;	  /* the next poll looks at the descriptors */
+	bool knocked;	  /* somebody connects, by the look that is being taken */
 	bool muted;	  /* the socket is not watched, for a connection could not even be refused */
 	uint32_t credit;  /* polls until the next look */
 	uint32_t turn;	  /* who is first among the awake */
@@ -157,8 +168,8 @@ void bell__board_clear(struct bell_share *s, const struct bell__link *l);
 
 /* -- connect.c, observer.c: whom one connects to --------------------------------------------- */
 
-/* A memory file whose size nobody can change, and that has none of the unwanted seals. */
-bool bell__is_sealed(int fd, int unwanted, uint64_t *ret_size);
+/* A memory file of a size that nobody can change, which we can write to, or nobody from now on. */
+bool bell__is_sealed(int fd, bool writable, uint64_t *ret_size);
 /* The receiver's one message. 0: due descriptors are ours; or why not; -EAGAIN: not yet there;
  * -ECONNREFUSED: it went before it answered. */
 int bell__hear_hello(int fd, int *ret_fds, size_t due);

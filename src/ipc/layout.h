@@ -77,6 +77,8 @@ enum {
 	BELL__HELLO_MEMORY, /* the order of its descriptors; an observer is sent the board alone */
 	BELL__HELLO_BELL,
 	BELL__HELLO_FDS,
+	BELL__HELLO_STREAM = BELL__HELLO_FDS, /* a pipe's: see stream.h */
+	BELL__HELLO_FDS_MOST,
 };
 
 /* The header that belongs to a capacity: the only one that there is. */

@@ -78,7 +78,7 @@ static int furnish(struct bell_observer *o, int memory)
 	uint64_t size;
 	void *board;
 
-	if (!bell__is_sealed(memory, 0, &size) || size > SIZE_MAX ||
+	if (!bell__is_sealed(memory, false, &size) || size > SIZE_MAX ||
 		pread(memory, &header, sizeof(header), 0) != sizeof(header) ||
 		!bell__board_is_sound(&header) || size < bell__board_room(&header))
 		return -EPROTO;

@@ -31,13 +31,14 @@ static inline bool claim(uint8_t *flag)
 	return true;
 }
 
-/* The receiver has gone: poll(2) says so, and says whether the bell has room. A full one is readable
+/* The receiver has gone: poll(2) says so, and says whether the bell has room. (Not whether there is
+ * something to be read: the writer of a pipe says something now and then.) A full bell is readable
  * already, and to write to it could block, for whoever has it can have made it a blocking one. No
  * point of cancellation. */
 static bool ring(struct bell_peer *p)
 {
 	struct pollfd fds[] = {
-		{.fd = p->fd, .events = POLLIN | POLLRDHUP}, {.fd = p->bell, .events = POLLOUT}};
+		{.fd = p->fd, .events = POLLRDHUP}, {.fd = p->bell, .events = POLLOUT}};
 	const struct timespec now = {0};
 	const uint64_t one = 1;
 

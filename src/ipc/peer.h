@@ -21,4 +21,9 @@ struct bell_peer {
 	uint64_t rings; /* written rarely, by any thread */
 };
 
+/* bell_peer_connect(); ret_stream: NULL, or where a third descriptor goes, without which it is -EPROTO
+ * as it is with one that is not asked for. */
+int bell__peer_connect(struct bell_peer **ret_p, int *ret_stream, const char *dir, const char *name,
+	int64_t timeout_ns);
+
 #endif

@@ -95,6 +95,8 @@ void bell__share_end(struct bell_share *s, struct bell__link *l, int32_t reason)
 	close(l->bell);
 	l->state = BELL__LINK_ENDED;
 	l->reason = reason;
+	if (s->guest)
+		s->guest->go(s->guest, l);
 	bell__drain_end(&l->queue);
 	if (reason)
 		s->stats.dropped++;
@@ -123,7 +125,7 @@ static void look_at(struct bell_share *s, uint64_t data)
 
 	switch (kind) {
 	case BELL__WATCH_SOCKET:
-		bell__share_admit(s);
+		s->knocked = true;
 		break;
 	case BELL__WATCH_LINK:
 		if (l->state == BELL__LINK_LIVE)
@@ -164,6 +166,10 @@ static void look(struct bell_share *s)
 		for (i = 0; i < n; i++)
 			look_at(s, events[i].data.u64);
 	} while (n == AT_ONCE && --rounds > 0);
+	if (s->knocked) { /* after those who have left */
+		s->knocked = false;
+		bell__share_admit(s);
+	}
 	if (s->observers.n)
 		bell__board_show(s);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "stream/pipe.h"
+#include "stream/words.h"
 
 /* -- room ------------------------------------------------------------------------------------ */
 
@@ -136,58 +137,12 @@ void bell__pipe_get(const struct bell_pipe *p, uint64_t position, void *buf, siz
 	memcpy(buf, at(p, position), n);
 }
 
-/* Always whole words, so that the two sides never meet in atomics of different size: the writer, who is
- * alone, keeps what stands in the rest of a word. */
-#define WORD sizeof(uintptr_t)
-
-/* Put k bytes into a word, after the first skip. */
-static void merge(uintptr_t *word, size_t skip, const uint8_t *from, size_t k)
-{
-	uintptr_t value = bell_load_relaxed(word); /* ours */
-
-	memcpy((uint8_t *)&value + skip, from, k);
-	bell_store_relaxed(word, value); /* between B6's fence and tail's release */
-}
-
 void bell__pipe_put_words(struct bell_pipe *p, uint64_t position, const void *buf, size_t n)
 {
-	const size_t skip = position % WORD, head = n < WORD - skip ? n : WORD - skip;
-	uintptr_t *word = (void *)(at(p, position) - skip), value;
-	const uint8_t *from = buf;
-
-	if (skip) {
-		merge(word++, skip, from, head);
-		from += head;
-		n -= head;
-	}
-	for (; n >= WORD; n -= WORD, from += WORD) {
-		memcpy(&value, from, WORD);
-		bell_store_relaxed(word++, value); /* as in merge */
-	}
-	if (n)
-		merge(word, 0, from, n);
+	bell__words_put(at(p, position), buf, n);
 }
 
 void bell__pipe_get_words(const struct bell_pipe *p, uint64_t position, void *buf, size_t n)
 {
-	const size_t skip = position % WORD, head = n < WORD - skip ? n : WORD - skip;
-	const uintptr_t *word = (void *)(at(p, position) - skip);
-	uintptr_t value;
-	uint8_t *to = buf;
-
-	if (skip) {
-		value = bell_load_relaxed(
-			word++); /* B6's fence, and begin again, say whether it is good */
-		memcpy(to, (uint8_t *)&value + skip, head);
-		to += head;
-		n -= head;
-	}
-	for (; n >= WORD; n -= WORD, to += WORD) {
-		value = bell_load_relaxed(word++); /* the same */
-		memcpy(to, &value, WORD);
-	}
-	if (n) {
-		value = bell_load_relaxed(word); /* the same */
-		memcpy(to, &value, n);
-	}
+	bell__words_get(at(p, position), buf, n);
 }

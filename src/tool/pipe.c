@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "pipe.h"
+#include "pipe_share.h"
 #include "tool.h"
 
 #define CAPACITY  (1 << 20)
@@ -29,6 +30,7 @@ struct feed {
 	struct bell_pipe_options options;
 	uint32_t readers, chunk;
 	bool help;
+	struct crossing crossing; /* between processes, if any of it is set */
 
 	struct bell_pipe *pipe;
 	struct bell_queue *queue;
@@ -72,7 +74,16 @@ static void print_help(void)
 	       "  --chunk BYTES            1 to %d (4096)\n"
 	       "  --policy block|lap|grow  if a reader is slow: wait for it, let it lose, or use "
 	       "up to\n"
-	       "                           %d MiB of memory and then wait (block)\n",
+	       "                           %d MiB of memory and then wait (block)\n"
+	       "\n"
+	       "       doorbell pipe --offer NAME [--capacity BYTES] [--policy block|lap] "
+	       "[--dir DIR]\n"
+	       "       doorbell pipe --attach NAME [--timeout SECONDS] [--dir DIR]\n"
+	       "\n"
+	       "Give standard input to processes that attach, until it has ended and they "
+	       "have left;\n"
+	       "in each, write it to standard output. DIR: $XDG_RUNTIME_DIR/doorbell or "
+	       "/run/doorbell\n",
 		READERS_MAX, CHUNK_MAX, LIMIT >> 20);
 }
 
@@ -99,9 +110,15 @@ static int parse(struct feed *f, int argc, char **argv)
 		{"readers", required_argument, NULL, 'r'},
 		{"chunk", required_argument, NULL, 'c'},
 		{"policy", required_argument, NULL, 'p'},
+		{"offer", required_argument, NULL, 'o'},
+		{"attach", required_argument, NULL, 'a'},
+		{"dir", required_argument, NULL, 'd'},
+		{"capacity", required_argument, NULL, 'k'},
+		{"timeout", required_argument, NULL, 't'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
+	struct crossing *x = &f->crossing;
 	int option, status = 0;
 
 	optind = 0; /* main has used it */
@@ -112,11 +129,23 @@ static int parse(struct feed *f, int argc, char **argv)
 			status = tool_parse_number("--chunk", optarg, CHUNK_MAX, &f->chunk);
 		else if (option == 'p')
 			status = parse_policy(optarg, &f->options.policy);
+		else if (option == 'o')
+			x->offer = optarg;
+		else if (option == 'a')
+			x->attach = optarg;
+		else if (option == 'd')
+			x->dir = optarg;
+		else if (option == 'k')
+			status = tool_parse_number("--capacity", optarg, 1 << 30, &x->capacity);
+		else if (option == 't')
+			status = tool_parse_number("--timeout", optarg, 1 << 30, &x->timeout);
 		else if (option == 'h')
 			f->help = true;
 		else
 			status = TOOL_USAGE;
+		x->readers |= option == 'r' || option == 'c';
 	}
+	x->policy = f->options.policy;
 	if (status == 0 && optind < argc) {
 		tool_complain("pipe reads standard input and takes no file: '%s'.", argv[optind]);
 		status = TOOL_USAGE;
@@ -287,6 +316,9 @@ int tool_pipe(int argc, char **argv)
 		print_help();
 	if (status != 0 || f.help)
 		return status;
+	if (f.crossing.offer || f.crossing.attach || f.crossing.dir || f.crossing.capacity ||
+		f.crossing.timeout)
+		return pipe_cross(&f.crossing);
 	r = start(&f);
 	if (r == 0)
 		status = run(&f);

@@ -12,12 +12,13 @@ compiler = sys.argv[2:] or ['cc']
 HEADERS = ['include/doorbell/queue.h', 'include/doorbell/wait.h',
            'include/doorbell/local.h', 'include/doorbell/permit.h', 'include/doorbell/collector.h',
            'include/doorbell/pipe.h', 'include/doorbell/hub.h', 'include/doorbell/share.h', 'include/doorbell/watch.h',
+           'include/doorbell/share_pipe.h',
            'include/doorbell/adapt/epoll.h', 'include/doorbell/adapt/uring.h',
            'include/doorbell/adapt/uv.h', 'include/doorbell/adapt/event.h',
            'include/doorbell/adapt/ev.h', 'include/doorbell/adapt/glib.h']
 PAGES = ['docs/man/bell.7', 'docs/man/bell_queue.3', 'docs/man/bell_local.3', 'docs/man/bell_permit.3',
          'docs/man/bell_collector.3', 'docs/man/bell_pipe.3', 'docs/man/bell_hub.3',
-         'docs/man/bell_share.3', 'docs/man/bell_watch.3']
+         'docs/man/bell_share.3', 'docs/man/bell_watch.3', 'docs/man/bell_share_pipe.3']
 
 # A library's adapter: skipped without its header; what an example may take for granted besides.
 LIBRARIES = {

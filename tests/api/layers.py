@@ -20,6 +20,7 @@ HEADERS = {
     'doorbell/pipe.h': ['doorbell/base.h', 'doorbell/queue.h'],
     'doorbell/share.h': ['doorbell/base.h'],
     'doorbell/watch.h': ['doorbell/base.h', 'doorbell/share.h'],
+    'doorbell/share_pipe.h': ['doorbell/base.h', 'doorbell/pipe.h', 'doorbell/share.h'],
     'doorbell/hub.h': ['doorbell/base.h', 'doorbell/queue.h'],
 }
 CORE = ['doorbell/base.h', 'doorbell/atomic.h', 'doorbell/queue.h', 'doorbell/wait.h', 'doorbell/local.h']
@@ -28,10 +29,12 @@ ADAPT = CORE[:3]
 FOLDERS = {
     'src/core': ['doorbell.h', 'core/core.h', 'core/probe.h'],
     'src/sync': ['doorbell/permit.h', 'sync/sync.h'],
-    'src/stream': ['doorbell/collector.h', 'stream/collector.h', 'doorbell/pipe.h', 'stream/pipe.h'],
+    'src/stream': ['doorbell/collector.h', 'stream/collector.h', 'doorbell/pipe.h', 'stream/pipe.h',
+                   'stream/words.h'],
     'src/hub': ['doorbell/hub.h', 'core/core.h', 'core/probe.h', 'hub/hub.h'],
-    'src/ipc': ['doorbell/share.h', 'doorbell/watch.h', 'ipc/ipc.h', 'ipc/board.h', 'ipc/layout.h', 'ipc/peer.h',
-                'ipc/watch.h'],
+    'src/ipc': ['doorbell/share.h', 'ipc/ipc.h', 'ipc/layout.h', 'ipc/peer.h', 'doorbell/watch.h', 'ipc/board.h',
+                'ipc/watch.h', 'doorbell/pipe.h', 'doorbell/share_pipe.h', 'ipc/stream.h', 'ipc/share_pipe.h',
+                'stream/words.h'],
 }
 
 

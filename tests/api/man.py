@@ -35,7 +35,7 @@ names = set(re.findall(r'^\.Nm (bell_\w+)', text.get('docs/man/bell_queue.3', ''
 tap.result('the NAME of bell_queue(3) lists the calls of queue.h and wait.h',
            sorted((queue - tap.PRIVATE) ^ names))
 
-for module in 'local', 'permit', 'collector', 'pipe', 'hub', 'share', 'watch':
+for module in 'local', 'permit', 'collector', 'pipe', 'hub', 'share', 'watch', 'share_pipe':
     names = set(re.findall(r'^\.Nm (bell_\w+)', text.get('docs/man/bell_%s.3' % module, ''), re.M))
     tap.result('the NAME of bell_%s(3) lists the calls of %s.h' % (module, module),
                sorted((tap.declared('include/doorbell/%s.h' % module) - tap.PRIVATE) ^ names))

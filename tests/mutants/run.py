@@ -15,6 +15,7 @@ import tempfile
 import threading
 
 import collector
+import share_pipe
 import table
 
 LITMUS = ["tests/stress/litmus.c", "tests/stress/receivers.c"]
@@ -23,9 +24,10 @@ INJECT = ["-include", "tests/stress/inject.h"]
 # A killer that takes longer has not caught anything.
 PATIENCE = 120
 # Killers that wait for a race to happen. That it did not, in so many rounds, is no verdict.
-RACES = ("litmus", "storm", "claim", "hub_litmus", "collector_backpressure", "ipc/race")
+RACES = ("litmus", "storm", "claim", "hub_litmus", "collector_backpressure", "ipc/race",
+         "ipc/share_pipe_flow")
 
-MUTANTS = {**table.MUTANTS, **collector.MUTANTS}
+MUTANTS = {**table.MUTANTS, **collector.MUTANTS, **share_pipe.MUTANTS}
 
 
 def sources_of(program):
@@ -42,7 +44,8 @@ def sources_of(program):
         return [f"tests/model/permit/{name}.c" for name in ("explore", "play", "scenarios", "scenarios_more")] + EXPLORE
     if program.startswith("ipc/"):
         return [f"tests/{program}.c", "tests/ipc/shares.c", "tests/ipc/step.c", "tests/runner.c", "-Itests/ipc",
-                "-lcheck", *HELPERS, *(INJECT if program == "ipc/inject" else [])]
+                "-lcheck", *HELPERS, *(["tests/ipc/share_pipes.c"] if "share_pipe" in program else []),
+                *(INJECT if program.endswith("inject") else [])]
     if "inject" in program:
         more = {"inject": ["tests/stress/receivers.c", STOPS], "inject_collector": []}.get(program, [STOPS])
         return [f"tests/stress/{program}.c", "tests/runner.c", *more, *INJECT, "-lcheck"]
@@ -62,7 +65,7 @@ FAULT = ["tests/fault/refuse.c", "tests/runner.c", "-Itests/fault", "-lcheck", *
 def library(root, file, program):
     """What to compile: the core, and the layer of the mutant's file. The core's inlines need no symbols here, and the
     explorer of permits has futexes of its own."""
-    layers = {"core", *(["ipc"] if program.startswith("ipc/") else [])}
+    layers = {"core", *(["ipc", "stream"] if program.startswith("ipc/") else [])}
     if file.startswith("src/"):
         layers.add(file.split("/")[1])
     sources = [path for layer in sorted(layers) for path in glob.glob(f"src/{layer}/*.c", root_dir=root)]

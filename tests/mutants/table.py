@@ -453,7 +453,7 @@ MUTANTS = {
     "what was lost is not counted": (
         READER, "	r->lost += begin - r->position;\n", "", ("unit/pipe_policies",)),
     "a word is put without what stands in its rest": (
-        MEMORY, "	uintptr_t value = bell_load_relaxed(word); /* ours */\n", "	uintptr_t value = 0;\n", ("unit/pipe",)),
+        "src/stream/words.c", "	uintptr_t value = bell_load_relaxed(word); /* ours */\n", "	uintptr_t value = 0;\n", ("unit/pipe",)),
     "all have gone before the first has come": (
         PIPE, "	p->census = BELL__PIPE_EXPECTED;\n", "", ("unit/pipe",)),
     "nobody is expected before the first is counted (B4)": (
@@ -570,7 +570,7 @@ MUTANTS = {
     "an observer does not look whether the board has changed (W1)": (
         BOARD_H, " &&\n			bell_load_relaxed(&b->version) == version) { /* W1", ") { /* W1", ("ipc/inject",)),
     "an observer takes a board that could be cut off": (
-        OBSERVER, "	if (!bell__is_sealed(memory, 0, &size) || size > SIZE_MAX ||",
+        OBSERVER, "	if (!bell__is_sealed(memory, false, &size) || size > SIZE_MAX ||",
         "	size = SIZE_MAX;\n	if (", ("ipc/hostile_board",)),
     "an observer believes a header": (
         OBSERVER, "		!bell__board_is_sound(&header) ||", "		", ("ipc/hostile_board",)),
