@@ -10,7 +10,10 @@ import subprocess
 import sys
 import tempfile
 
-TARGETS = {"drain": ["src/ipc/drain.c"]}
+TARGETS = {
+    "drain": ["src/ipc/drain.c"],
+    "reader": [*(f"src/ipc/{name}.c" for name in ("peer", "connect", "name", "block")), "src/stream/words.c"],
+}
 
 source, runs = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "200000"
 if not shutil.which("clang"):
