@@ -210,6 +210,7 @@ int main(void)
 
 	tcase_add_loop_test(tc, three_processes_read_the_same_100_megabytes, 0, 2);
 	tcase_add_test(tc, what_a_lapped_process_read_and_what_it_lost_is_what_there_was);
+	tc = shares_case(s, "share pipe flow, asleep", 60);
 	tcase_add_loop_test(tc, a_byte_wakes_the_reader_that_is_about_to_sleep, 0, 2);
 	tcase_add_loop_test(tc, room_wakes_the_writer_that_is_about_to_sleep, 0, 2);
 	return runner_run(s);

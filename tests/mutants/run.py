@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 import collector
 import share_pipe
@@ -138,7 +139,13 @@ def caught(command, program):
 
 
 def result_of(compiler, root, name, cache):
-    """The TAP words for a mutant: verdict and remark."""
+    """The TAP words for a mutant: verdict, and remark with the time it took."""
+    started = time.monotonic()
+    verdict, remark = judge(compiler, root, name, cache)
+    return verdict, f"{remark} ({time.monotonic() - started:.1f} s)"
+
+
+def judge(compiler, root, name, cache):
     program = MUTANTS[name][3][0]
     try:
         remark = try_mutant(compiler, root, MUTANTS[name], cache)
@@ -158,8 +165,8 @@ def main(compiler, root, *words):
     untold = [name for name in MUTANTS if f"\n| {name} | " not in rows]
     print(f"1..{1 + len(chosen)}\n{'not ' if untold else ''}ok 1 - docs/PROOF.md has a row for each: {untold}", flush=True)
     results = {}
-    # Four at a time: many killers wait for what does not come.
-    with tempfile.TemporaryDirectory() as cache, concurrent.futures.ThreadPoolExecutor(4) as pool:
+    # Six at a time: many killers wait for what does not come.
+    with tempfile.TemporaryDirectory() as cache, concurrent.futures.ThreadPoolExecutor(6) as pool:
         for name in chosen:
             if MUTANTS[name][3][0].split()[0] in RACES:  # each needs the processors for itself
                 results[name] = result_of(compiler, root, name, cache)
