@@ -42,11 +42,12 @@ static int nothing(void *arg)
 
 static const char *refused_here(void)
 {
-	pid_t child = fork(), again;
+	pid_t child, again;
 	int status;
 
 	if (BELL_TSAN)
 		return "ThreadSanitizer does not know clone3(2)";
+	child = fork();
 	if (child == 0)
 		_exit(0);
 	if (child < 0 || waitpid(child, &status, 0) != child)
@@ -257,6 +258,7 @@ int main(void)
 	if (refused || geteuid() != 0) {
 		printf("# without process ids that are used again: %s\n",
 			refused ? refused : "only root can be two users");
+		fflush(stdout); /* the tests fork */
 	} else {
 		tcase_add_test(tc, a_peer_is_not_taken_for_who_has_its_process_id_now);
 		tcase_add_test(tc, a_receiver_is_not_alive_because_somebody_has_its_process_id);
