@@ -15,10 +15,16 @@
 
 char shares_dir[64];
 
+/* In a directory of our own, for a watch is woken by deletions beside the one that it watches. */
+#define BELOW "/names"
+
 static void make_dir(void)
 {
 	strcpy(shares_dir, P_tmpdir "/doorbell.XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(shares_dir));
+	ck_assert_int_eq(chmod(shares_dir, 0755), 0); /* other users pass through */
+	strcat(shares_dir, BELOW);
+	ck_assert_int_eq(mkdir(shares_dir, 0700), 0);
 }
 
 static int each_name(bool remove)
@@ -47,6 +53,8 @@ int shares_names(void)
 static void remove_dir(void)
 {
 	each_name(true);
+	rmdir(shares_dir);
+	shares_dir[strlen(shares_dir) - strlen(BELOW)] = '\0';
 	rmdir(shares_dir);
 }
 
