@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Build the library with one safeguard taken away, and see that a test notices:
-run.py COMPILER SOURCE_ROOT [--races | --others] [WORD…]: the mutants whose names hold one of the words, or all; those
-whose killers wait for a race, which want the machine for themselves, or the others. Prints TAP.
+run.py COMPILER SOURCE_ROOT [WORD…]: the mutants whose names hold one of the words, or all. Prints TAP.
 
 The killers are the programs of the other folders, as they stand; they pass with the healthy library.
 """
@@ -139,10 +138,6 @@ def caught(command, program):
         return f"{program} ended with {status}" if status else None
 
 
-def is_race(name):
-    return MUTANTS[name][3][0].split()[0] in RACES
-
-
 def result_of(compiler, root, name, cache):
     """The TAP words for a mutant: verdict, and remark with the time it took."""
     started = time.monotonic()
@@ -158,16 +153,13 @@ def judge(compiler, root, name, cache):
         return "not ok", f": {e}"
     if remark:
         return "ok", f": {remark}"
-    if is_race(name):
+    if program.split()[0] in RACES:
         return "ok", f" # SKIP {program} ran its rounds and the race did not happen"
     return "not ok", f": {program} noticed nothing"
 
 
 def main(compiler, root, *words):
-    kinds = [races for races, option in ((True, "--races"), (False, "--others")) if option in words] or [True, False]
-    words = [word for word in words if not word.startswith("--")]
-    chosen = [name for name in MUTANTS
-              if is_race(name) in kinds and (not words or any(word in name for word in words))]
+    chosen = [name for name in MUTANTS if not words or any(word in name for word in words)]
     with open(f"{root}/docs/PROOF.md", encoding="utf-8") as f:
         rows = f.read()
     untold = [name for name in MUTANTS if f"\n| {name} | " not in rows]
@@ -176,7 +168,7 @@ def main(compiler, root, *words):
     # Six at a time: many killers wait for what does not come.
     with tempfile.TemporaryDirectory() as cache, concurrent.futures.ThreadPoolExecutor(6) as pool:
         for name in chosen:
-            if is_race(name):  # each needs the processors for itself
+            if MUTANTS[name][3][0].split()[0] in RACES:  # each needs the processors for itself
                 results[name] = result_of(compiler, root, name, cache)
         waiting = {name: pool.submit(result_of, compiler, root, name, cache) for name in chosen if name not in results}
         results.update({name: future.result() for name, future in waiting.items()})
