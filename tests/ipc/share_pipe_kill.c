@@ -24,33 +24,6 @@ struct point {
 	unsigned long instructions;
 };
 
-static int gate[2]; /* child and parent tell each other to go on */
-
-static void open_gate(void)
-{
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, gate), 0);
-}
-
-static void close_gate(void)
-{
-	close(gate[0]);
-	close(gate[1]);
-}
-
-static void pass(int side)
-{
-	if (write(gate[side], "x", 1) != 1)
-		abort();
-}
-
-static void await(int side)
-{
-	char byte;
-
-	if (read(gate[side], &byte, 1) != 1)
-		abort();
-}
-
 /* -- the writer ------------------------------------------------------------------------------ */
 
 /* The reader sleeps, so that a write does all that it can have to. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <sched.h>
+#include <sys/socket.h>
 
 #include "share_pipes.h"
 
@@ -135,4 +136,31 @@ struct bell_share_reader *child_attach(void)
 	if (error)
 		_exit(-error);
 	return r;
+}
+
+static int gate[2];
+
+void open_gate(void)
+{
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, gate), 0);
+}
+
+void close_gate(void)
+{
+	close(gate[0]);
+	close(gate[1]);
+}
+
+void pass(int side)
+{
+	if (write(gate[side], "x", 1) != 1)
+		abort();
+}
+
+void await(int side)
+{
+	char byte;
+
+	if (read(gate[side], &byte, 1) != 1)
+		abort();
 }

@@ -40,4 +40,11 @@ size_t wrong_bytes(const uint8_t *buf, uint64_t position, size_t n);
 /* For children: attach, or end with the error. */
 struct bell_share_reader *child_attach(void);
 
+/* A gate, made before the children are: these and their parent tell each other to go on. */
+void open_gate(void);
+void close_gate(void);
+/* By the number of one's own side, 0 or 1; for children, too. */
+void pass(int side);
+void await(int side);
+
 #endif

@@ -271,3 +271,22 @@ void raw_close(struct raw *r)
 		close(r->bell);
 	close(r->fd);
 }
+
+struct bell_watch *watch_of(void)
+{
+	struct bell_watch *w = NULL;
+
+	ck_assert_int_eq(bell_watch_new(&w, shares_dir), 0);
+	return w;
+}
+
+void expect_quiet(struct bell_watch *w)
+{
+	struct bell_watch_event e;
+	int turns = 100;
+
+	do {
+		ck_assert_int_eq(bell_watch_next(w, &e), 0);
+		ck_assert_int_gt(turns--, 0);
+	} while (fd_readable(bell_watch_fd(w)));
+}

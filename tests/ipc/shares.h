@@ -63,4 +63,8 @@ int raw_dial(const char *name);		   /* the socket, connected, nothing read */
 struct raw raw_connect(const char *name);  /* for children, too: aborts if it fails */
 void raw_close(struct raw *r);
 
+struct bell_watch *watch_of(void);
+/* It has nothing to tell, and its descriptor is not readable. */
+void expect_quiet(struct bell_watch *w);
+
 #endif

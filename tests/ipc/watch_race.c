@@ -7,25 +7,6 @@
 
 #include "shares.h"
 
-static struct bell_watch *watch_of(void)
-{
-	struct bell_watch *w = NULL;
-
-	ck_assert_int_eq(bell_watch_new(&w, shares_dir), 0);
-	return w;
-}
-
-static void expect_quiet(struct bell_watch *w)
-{
-	struct bell_watch_event e;
-	int turns = 100;
-
-	do {
-		ck_assert_int_eq(bell_watch_next(w, &e), 0);
-		ck_assert_int_gt(turns--, 0);
-	} while (fd_readable(bell_watch_fd(w)));
-}
-
 /* Waits for one event. */
 static struct bell_watch_event await(struct bell_watch *w)
 {
