@@ -101,20 +101,37 @@ void bench_add_since(struct bench_row *row, int64_t start)
 	bench_add(row, (double)(bench_now() - start) / (double)row->n);
 }
 
-void bench_rounds(struct bench_table *t, size_t rounds)
+static void next_round(struct bench_table *t)
 {
-	size_t r, i;
+	size_t i;
 
 	for (i = 0; i < t->count; i++) {
+		struct bench_row *row = &t->rows[i];
+
+		if (!row->skipped && (!row->every || t->rounds % row->every == 0))
+			row->batch(row);
+	}
+	for (i = 0; i < t->count; i++) /* a batch may fill another row, too */
+		t->rows[i].ends[t->rounds] = t->rows[i].taken;
+	t->rounds++;
+}
+
+void bench_rounds(struct bench_table *t, size_t rounds)
+{
+	size_t i;
+
+	for (i = 0; i < t->count; i++) {
+		t->rows[i].ends = calloc(rounds, sizeof(size_t));
+		if (!t->rows[i].ends)
+			exit(EXIT_FAILURE);
 		if (t->rows[i].skipped)
 			continue;
 		t->rows[i].batch(&t->rows[i]); /* warm up */
-		t->rows[i].taken = 0;
 	}
-	for (r = 0; r < rounds; r++)
-		for (i = 0; i < t->count; i++)
-			if (!t->rows[i].skipped && (!t->rows[i].every || r % t->rows[i].every == 0))
-				t->rows[i].batch(&t->rows[i]);
+	for (i = 0; i < t->count; i++)
+		t->rows[i].taken = 0;
+	while (t->rounds < rounds)
+		next_round(t);
 }
 
 static int by_value(const void *a, const void *b)
@@ -129,10 +146,17 @@ static double sorted_quantile(const double *samples, size_t taken, double q)
 	return samples[(size_t)(q * (double)(taken - 1) + 0.5)];
 }
 
-double bench_quantile(double *samples, size_t taken, double q)
+double bench_quantile(const double *samples, size_t taken, double q)
 {
-	qsort(samples, taken, sizeof(double), by_value);
-	return sorted_quantile(samples, taken, q);
+	double *sorted = malloc(taken * sizeof(double)), found;
+
+	if (!sorted)
+		exit(EXIT_FAILURE);
+	memcpy(sorted, samples, taken * sizeof(double));
+	qsort(sorted, taken, sizeof(double), by_value);
+	found = sorted_quantile(sorted, taken, q);
+	free(sorted);
+	return found;
 }
 
 /* -- the report ------------------------------------------------------------------------------ */
@@ -179,6 +203,38 @@ static const struct bench_row *rival_of(const struct bench_table *t, const struc
 	return NULL;
 }
 
+/* The median of what a row took in one round; 0: nothing. */
+static double of_round(const struct bench_row *row, size_t round)
+{
+	const size_t first = round ? row->ends[round - 1] : 0, taken = row->ends[round] - first;
+
+	return taken ? bench_quantile(row->samples + first, taken, 0.5) : 0;
+}
+
+/* Of a row to its rival. 0: there is none, or it is nothing, as the bytes of a sanitizer's malloc. */
+static double ratio_of(const struct bench_table *t, const struct bench_row *row)
+{
+	const struct bench_row *rival = rival_of(t, row);
+	struct bench_row pairs = {0};
+	double mine, than, ratio = 0;
+	size_t r;
+
+	if (rival && t->quantile != BENCH_PAIRS) {
+		than = bench_quantile(rival->samples, rival->taken, t->quantile);
+		return than > 0 ? bench_quantile(row->samples, row->taken, t->quantile) / than : 0;
+	}
+	for (r = 0; rival && r < t->rounds; r++) {
+		than = of_round(rival, r);
+		mine = of_round(row, r);
+		if (than > 0 && mine > 0)
+			bench_add(&pairs, mine / than);
+	}
+	if (pairs.taken)
+		ratio = bench_quantile(pairs.samples, pairs.taken, 0.5);
+	free(pairs.samples);
+	return ratio;
+}
+
 static void print_quantiles(const struct bench_row *row)
 {
 	int i;
@@ -194,7 +250,8 @@ static int print_row(
 {
 	const struct bench_row *rival = rival_of(t, row);
 	const char *unit = row->unit ? row->unit : "ns";
-	double p10, p50, p90, p99, spread, by, ratio, than = 0;
+	const double ratio = row->ratio;
+	double p10, p50, p90, p99, spread;
 
 	if (row->taken == 0) {
 		const char *why = row->skipped ? row->skipped : "nothing measured";
@@ -207,10 +264,6 @@ static int print_row(
 	p90 = sorted_quantile(row->samples, row->taken, 0.9);
 	p99 = sorted_quantile(row->samples, row->taken, 0.99);
 	spread = p50 > 0 ? (p90 - p10) / p50 : 0;
-	by = sorted_quantile(row->samples, row->taken, t->quantile);
-	if (rival)
-		than = sorted_quantile(rival->samples, rival->taken, t->quantile);
-	ratio = than > 0 ? by / than : 0; /* a sanitizer's malloc counts no bytes */
 	if (o->tsv) {
 		printf("row\t%s\t%s\t%zu\t%zu\t%g\t%.6g\t%.6g\t%.6g\t%.4g\t%s\t%.6g\t%g\t%s",
 			row->name, unit, row->n, row->taken, t->quantile, p10, p50, p99, spread,
@@ -234,12 +287,17 @@ int bench_report(struct bench_table *t, const struct bench_options *o)
 	size_t i;
 
 	print_head(t, o);
+	for (i = 0; i < t->count; i++) /* first all: to sort the samples forgets the rounds */
+		if (t->rows[i].taken)
+			t->rows[i].ratio = ratio_of(t, &t->rows[i]);
 	for (i = 0; i < t->count; i++)
 		if (t->rows[i].taken)
 			qsort(t->rows[i].samples, t->rows[i].taken, sizeof(double), by_value);
 	for (i = 0; i < t->count; i++)
 		missed += print_row(t, &t->rows[i], o);
-	for (i = 0; i < t->count; i++)
+	for (i = 0; i < t->count; i++) {
 		free(t->rows[i].samples);
+		free(t->rows[i].ends);
+	}
 	return missed;
 }

@@ -4,10 +4,13 @@
  *
  * The machines are shared and noisy, so a figure alone means little. All rows of a program run
  * interleaved, a short batch of each in turn, and a row is given beside the row it is to be compared
- * with: the ratio of one quantile of both, from one run. For times that is the lower decile, for
- * others on the machine can only add to what an operation costs, and do not add alike: a neighbour on
- * the other half of a processor's core slows plain instructions down to half, and locked ones not at
- * all. Of contend and trickle, which say why, it is the median.
+ * with, from one run, in one of two ways:
+ *
+ *  - By a quantile of both. For what one thread does that is the lower decile, for others on the machine
+ *    can only add to what an operation costs, and do not add alike: a neighbour on the other half of a
+ *    processor's core slows plain instructions down to half, and locked ones not at all.
+ *  - In pairs, where threads meet: what it costs to reach another processor changes from one moment to
+ *    the next, down as well as up. The median, over the rounds, of the ratio within each round.
  *
  * A program prints a table for people, or with --tsv a line a row for run.py.
  */
@@ -33,13 +36,16 @@ struct bench_row {
 
 	double *samples;
 	size_t taken, room;
+	size_t *ends; /* how many samples there were after each round */
+	double ratio;
 };
 
 struct bench_table {
 	const char *title; /* what the rows of this program have in common */
 	struct bench_row *rows;
 	size_t count;
-	double quantile; /* that rows are compared by */
+	double quantile; /* that rows are compared by, or BENCH_PAIRS */
+	size_t rounds;	 /* done so far */
 };
 
 struct bench_options {
@@ -52,6 +58,9 @@ struct bench_options {
 
 /* The quantile of times: the quiet tenth of the rounds. */
 #define BENCH_QUIET 0.1
+
+/* In pairs. */
+#define BENCH_PAIRS 0.0
 
 /* CLOCK_MONOTONIC, and the processor time of this thread, in nanoseconds. */
 int64_t bench_now(void);
@@ -71,7 +80,8 @@ void bench_rounds(struct bench_table *t, size_t rounds);
 /* Prints the table and frees the samples. Returns how many promised ratios were missed. */
 int bench_report(struct bench_table *t, const struct bench_options *o);
 
-double bench_quantile(double *samples, size_t taken, double q);
+/* Of samples in any order; taken > 0. */
+double bench_quantile(const double *samples, size_t taken, double q);
 
 /* -- threads --------------------------------------------------------------------------------- */
 

@@ -105,7 +105,7 @@ int main(int argc, char **argv)
 		.title = "a ball between two that wait, ns one way",
 		.rows = rows,
 		.count = sizeof(rows) / sizeof(rows[0]),
-		.quantile = BENCH_QUIET};
+		.quantile = BENCH_PAIRS};
 
 	bench_options(&o, argc, argv);
 	bench_rounds(&table, o.rounds);

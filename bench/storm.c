@@ -285,7 +285,7 @@ int main(int argc, char **argv)
 	struct bench_table table = {
 		.title = "a storm, ns of processor time, of producers and receiver",
 		.rows = rows,
-		.quantile = BENCH_QUIET};
+		.quantile = BENCH_PAIRS};
 	size_t crowd;
 	int missed;
 

@@ -409,7 +409,7 @@ int main(int argc, char **argv)
 	struct bench_table table = {.title = "from one thread to the other, ns one way",
 		.rows = rows,
 		.count = sizeof(rows) / sizeof(rows[0]),
-		.quantile = BENCH_QUIET};
+		.quantile = BENCH_PAIRS};
 
 	bench_options(&o, argc, argv);
 	bench_rounds(&table, o.rounds);
