@@ -16,6 +16,7 @@
 #define RIVALS 32
 #define PERIOD 1000000 /* ns */
 #define BARE   "eventfd for each token"
+#define ALLOWED "spinning: allowed, 1 % of a processor"
 
 enum { LATENCY, CPU, RECEIVER, KINDS };
 static const char *const kinds[KINDS] = {"latency: ", "cpu: ", "receiver: "};
@@ -100,6 +101,35 @@ static void add_row(struct trickle *t, int kind)
 	count++;
 }
 
+static const struct bench_row *receiver_of(const char *name)
+{
+	static const struct bench_row none;
+	size_t i;
+
+	for (i = 0; rivals[i].name; i++)
+		if (strcmp(rivals[i].name, name) == 0 && trickles[i].rows[RECEIVER])
+			return trickles[i].rows[RECEIVER];
+	return &none;
+}
+
+/* What a receiver that adapts spends beyond one that never spins, in the same round. */
+static void add_spinning(void)
+{
+	const struct bench_row *wait = receiver_of(RIVAL_WAIT), *unspun = receiver_of(RIVAL_UNSPUN);
+	struct bench_row *allowed = &rows[count++], *burnt = &rows[count++];
+	size_t r;
+
+	*allowed = (struct bench_row){.name = ALLOWED, .n = notifies};
+	*burnt = (struct bench_row){
+		.name = "spinning: " RIVAL_WAIT, .n = notifies, .rival = ALLOWED, .most = 1};
+	for (r = 0; r < wait->taken && r < unspun->taken; r++) {
+		const double more = wait->samples[r] - unspun->samples[r];
+
+		bench_add(allowed, PERIOD / 100.0);
+		bench_add(burnt, more > 0 ? more : 0);
+	}
+}
+
 static bool fits(const struct rival_entry *entry, const char *only)
 {
 	return !only || strcmp(only, entry->name) == 0;
@@ -138,5 +168,8 @@ int main(int argc, char **argv)
 	}
 	table.count = count;
 	bench_rounds(&table, o.rounds);
+	if (!o.only)
+		add_spinning();
+	table.count = count;
 	return bench_report(&table, &o);
 }

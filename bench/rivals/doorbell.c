@@ -91,21 +91,27 @@ static int single_open(void **ret_state, const struct receiver *r)
 	return loop_open(ret_state, r, BELL_QUEUE_EDGE | BELL_QUEUE_SINGLE_PRODUCER, r->tokens);
 }
 
-static int wait_open(void **ret_state, const struct receiver *r)
-{
-	return loop_new(ret_state, r, 0);
-}
-
-static int unspun_open(void **ret_state, const struct receiver *r)
+/* The limit is said, for the default of a main thread that is pinned is 0. */
+static int spin_open(void **ret_state, const struct receiver *r, uint32_t limit)
 {
 	int error = loop_new(ret_state, r, 0);
 	struct loop *s;
 
 	if (error == 0) {
 		s = *ret_state;
-		bell_queue_set_spin(s->queue, 0);
+		bell_queue_set_spin(s->queue, limit);
 	}
 	return error;
+}
+
+static int wait_open(void **ret_state, const struct receiver *r)
+{
+	return spin_open(ret_state, r, BELL_WAIT_SPIN_DEFAULT);
+}
+
+static int unspun_open(void **ret_state, const struct receiver *r)
+{
+	return spin_open(ret_state, r, 0);
 }
 
 static void loop_notify(void *state, uint32_t token)
