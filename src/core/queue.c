@@ -329,7 +329,8 @@ int bell__queue_arm(struct bell_queue *q, bool level)
 		return bell__single_arm(q, level);
 	if (bell__queue_published(q, head)) /* step 0: before the fd is touched */
 		return 0;
-	bell__settle(q, bell_load_relaxed(&q->tail)); /* a first look; the exchange below decides */
+	if (level) /* who does not read the bell need not fetch the producers' line for this */
+		bell__settle(q, bell_load_relaxed(&q->tail)); /* a first look; the exchange below decides */
 	BELL_INJECT(arming);
 	if (level) /* step 1: before arming, never after */
 		taken = bell__take_bell(q);

@@ -33,7 +33,8 @@ int bell__single_arm(struct bell_queue *q, bool level)
 
 	if (bell__queue_published(q, q->head)) /* before the fd is touched */
 		return 0;
-	bell__settle(q, bell_load_relaxed(&q->state)); /* a first look; the one below decides */
+	if (level)
+		bell__settle(q, bell_load_relaxed(&q->state)); /* a first look; the one below decides */
 	BELL_INJECT(arming);
 	if (level) /* before announcing, never after */
 		taken = bell__take_bell(q);

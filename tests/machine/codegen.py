@@ -46,7 +46,7 @@ NEXT = {
     'bell__single_arm': {
         'start': 'slot:acquire',  # S1
         'slot:acquire': 'state? state:rmw end',
-        'state?': 'read state:rmw',
+        'state?': 'read',
         'read': 'state:rmw',  # the bell is read before announcing
         'state:rmw': 'membarrier write end',  # A1, A2; write: the last one, which takes it back
         'membarrier': 'slot:acquire',  # A2

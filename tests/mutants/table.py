@@ -93,7 +93,7 @@ MUTANTS = {
     "arm touches the fd before it looks at the ring (step 0)": (
         QUEUE, "	if (bell__queue_published(q, head)) /* step 0: before the fd is touched */\n		return 0;\n", "", INJECT_ARM),
     "arm does not notice that it was claimed before it reads (step 1)": (
-        QUEUE, "	bell__settle(q, bell_load_relaxed(&q->tail)); /* a first look; the exchange below decides */\n", "",
+        QUEUE, "		bell__settle(q, bell_load_relaxed(&q->tail)); /* a first look; the exchange below decides */\n", "		;\n",
         ("unit/arm_history",)),
     "arm does not notice that it was claimed while it read (step 2)": (
         QUEUE, "	bell__settle(q, v);\n", "", INJECT_ARM),
@@ -200,7 +200,7 @@ MUTANTS = {
     "single arm touches the fd before it looks at the ring": (
         SINGLE_C, "	if (bell__queue_published(q, q->head)) /* before the fd is touched */\n		return 0;\n", "", INJECT_ARM),
     "single arm does not notice that it was claimed before it reads": (
-        SINGLE_C, "	bell__settle(q, bell_load_relaxed(&q->state)); /* a first look; the one below decides */\n", "",
+        SINGLE_C, "		bell__settle(q, bell_load_relaxed(&q->state)); /* a first look; the one below decides */\n", "		;\n",
         ("unit/arm_history",)),
     "single arm does not notice that it was claimed while it read": (
         SINGLE_C, "	bell__settle(q, v);\n", "", INJECT_ARM),
