@@ -52,6 +52,21 @@ void bell__announced(struct bell_queue *q);
 /* A fence in every thread of the process. */
 bool bell__membarrier(void);
 
+/* For a receiver that took the last few tokens, so many, and finds that others came meanwhile: leave them
+ * alone for a moment. On the heels of its producers it fetches the cache lines of ring and flags from them,
+ * and they from it, for a token or two; behind them, once for many (bench/storm). Not again if it was let
+ * gather before and that brought next to nothing, as where it notifies itself. Returns whether it was. */
+static inline bool bell__let_gather(size_t got, bool gathered)
+{
+	int i;
+
+	if (got <= (gathered ? 4 : 0))
+		return false;
+	for (i = 0; i < 32; i++) /* half a microsecond, or two where a pause is long */
+		bell_pause();
+	return true;
+}
+
 /* Sets the fields of wait.h in a new queue. */
 void bell__wait_init(struct bell_queue *q);
 

@@ -404,7 +404,8 @@ ssize_t bell_queue_dispatch(
 {
 	/* One by one where nobody but the producer could queue again what a stop leaves over. */
 	const size_t chunk = bell__queue_is_single(q) ? 1 : CHUNK;
-	size_t done = 0, n = 0;
+	size_t done = 0, got = 0 /* since the last arm */, n;
+	bool gathered = false;
 	int idle = 0, r = 0;
 
 	if (budget == 0)
@@ -418,9 +419,14 @@ ssize_t bell_queue_dispatch(
 	while (r == 0 && done < budget && !q->stop && idle < 2) {
 		n = hand_out(q, budget - done < chunk ? budget - done : chunk, fn, userdata);
 		done += n;
+		got += n;
 		idle = n ? 0 : idle + 1;
-		if ((n < chunk || done == budget) && !q->stop)
+		if ((n < chunk || done == budget) && !q->stop) {
 			r = bell_queue_arm(q);
+			if (r == 0 && done < budget)
+				gathered = bell__let_gather(got < CHUNK ? got : 0, gathered);
+			got = 0;
+		}
 	}
 	/* Not asleep: the fd is readable, but an edge-triggered loop needs to be told again. */
 	if (q->mode & BELL_QUEUE_EDGE && (r == 0 || (r < 0 && done > 0)))
