@@ -120,6 +120,8 @@ struct bell_queue {
 	uint64_t arms, holes, reads, kicks;
 	uint32_t spin_limit, spin_budget; /* nanoseconds; wait.h */
 	uint32_t spin_misses;
+	uint32_t got;	  /* by the last wait, if it took all there was without sleeping or spinning */
+	uint8_t gathered; /* that one had let tokens gather before it took them */
 
 	/* Written rarely, by anyone. */
 	BELL_ALIGNED uint64_t rings;

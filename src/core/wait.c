@@ -3,9 +3,10 @@
  * wait.c: blocking receive in three phases: poll; spin; arm and block on the bell.
  *
  * How long to spin adapts to how long the waits are, spun or slept: one that was over within the limit
- * raises the budget to twice its length, a longer one halves it, and every now and then the full limit
- * is tried again. So a receiver whose tokens come close together stays awake, one whose tokens trickle
- * does not spin, and two that wait for each other asleep find out that they need not.
+ * raises the budget to twice its length, one that was longer or in vain takes a quarter of it away, and
+ * when nothing is left a little is tried now and then, and more rarely the full limit. So a receiver
+ * whose tokens come close together stays awake, one whose tokens trickle does not spin, and two that
+ * wait for each other asleep find out that they need not.
  */
 #include <errno.h>
 #include <limits.h>
@@ -16,9 +17,9 @@
 
 #include "core/core.h"
 
-#define SPIN_LEAST 500	/* ns: a budget that falls below is 0 */
-#define SPIN_RETRY 256	/* long waits before the full limit is tried again */
-#define SPIN_TURNS 8	/* looks at the queue for one look at the clock */
+#define SPIN_LEAST  500	 /* ns: a budget that falls below is 0 */
+#define SPIN_LITTLE 2000 /* ns: tried after every 16th long wait, and what a short one is worth at least */
+#define SPIN_TURNS  8	 /* looks at the queue for one look at the clock */
 #define BACK_OFF   50000 /* ns: sleep at a preempted producer when membarrier(2) is refused */
 
 static int64_t now_ns(void)
@@ -63,37 +64,61 @@ static uint32_t least(uint64_t a, uint32_t b)
 	return a < b ? (uint32_t)a : b;
 }
 
-/* The wait took so long, in ns. */
+#define IN_VAIN INT64_MAX
+
+/* The wait took so long, in ns, or was in vain. */
 static void learn(struct bell_queue *q, int64_t took)
 {
 	if (took <= q->spin_limit) {
-		uint32_t wanted = least(2 * (uint64_t)took, q->spin_limit);
+		const uint64_t twice = 2 * (uint64_t)took;
+		uint32_t wanted = least(twice > SPIN_LITTLE ? twice : SPIN_LITTLE, q->spin_limit);
 
 		q->spin_budget = wanted > q->spin_budget ? wanted : q->spin_budget;
 		q->spin_misses = 0;
 	} else {
-		q->spin_budget = q->spin_budget / 2 < SPIN_LEAST ? 0 : q->spin_budget / 2;
+		q->spin_budget -= q->spin_budget / 4;
+		if (q->spin_budget < SPIN_LEAST)
+			q->spin_budget = 0;
 		q->spin_misses++;
 	}
+}
+
+/* What to spin for now. */
+static uint32_t budget_of(const struct bell_queue *q)
+{
+	if (q->spin_budget == 0 && q->spin_misses % 256 == 255)
+		return q->spin_limit;
+	if (q->spin_budget == 0 && q->spin_misses % 16 == 15)
+		return least(SPIN_LITTLE, q->spin_limit);
+	return q->spin_budget;
+}
+
+static size_t look(struct bell_queue *q, uint32_t *ret_tokens, size_t max)
+{
+	size_t n;
+	int i;
+
+	for (i = 0; i < SPIN_TURNS; i++) {
+		bell_pause();
+		n = bell_queue_poll(q, ret_tokens, max);
+		if (n)
+			return n;
+	}
+	return 0;
 }
 
 static size_t spin(
 	struct bell_queue *q, uint32_t *ret_tokens, size_t max, int64_t began, int64_t deadline)
 {
-	const bool retry = q->spin_misses % SPIN_RETRY == SPIN_RETRY - 1;
-	const uint32_t budget = retry ? q->spin_limit : q->spin_budget;
+	const uint32_t budget = budget_of(q);
 	int64_t end = deadline - began < budget ? deadline : began + budget, now;
 	size_t n;
-	int i;
 
 	for (now = began; now < end; now = now_ns()) {
-		for (i = 0; i < SPIN_TURNS; i++) {
-			n = bell_queue_poll(q, ret_tokens, max);
-			if (n) {
-				learn(q, now - began);
-				return n;
-			}
-			bell_pause();
+		n = look(q, ret_tokens, max);
+		if (n) {
+			learn(q, now - began);
+			return n;
 		}
 	}
 	return 0;
@@ -144,9 +169,18 @@ ssize_t bell_queue_wait(
 
 	if (max == 0)
 		return -EINVAL;
+	q->gathered = spins && q->got && bell__queue_published(q, q->head) &&
+		bell__let_gather(q->got, q->gathered);
 	n = bell_queue_poll(q, ret_tokens, max);
+	q->got = n < max ? (uint32_t)n : 0;
 	if (n)
 		return (ssize_t)n;
+	if (spins && q->spin_budget) /* first without the clock, which costs as much as all these looks */
+		n = look(q, ret_tokens, max);
+	if (n) {
+		learn(q, 0);
+		return (ssize_t)n;
+	}
 	if (timeout_ns >= 0 || spins)
 		began = now_ns();
 	if (timeout_ns >= 0)
@@ -162,8 +196,11 @@ ssize_t bell_queue_wait(
 		error = r == 1 ? block(q, deadline) : tried ? back_off(deadline) : 0;
 		tried = r == 0;
 		n = bell_queue_poll(q, ret_tokens, max);
-		if (n == 0 && error)
+		if (n == 0 && error) {
+			if (spins && error == -ETIMEDOUT)
+				learn(q, IN_VAIN);
 			return error;
+		}
 	}
 	if (spins)
 		learn(q, now_ns() - began);

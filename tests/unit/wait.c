@@ -335,6 +335,69 @@ START_TEST(sleeps_beyond_the_limit_end_the_spinning_but_for_a_try_now_and_then)
 	bell_queue_unref(q);
 }
 
+START_TEST(waits_in_vain_end_the_spinning_too)
+{
+	struct bell_queue *q = queue_of(8, mode_of(_i));
+	uint32_t token;
+	int again;
+
+	bell_queue_set_spin(q, 50000);
+	for (again = 0; again < 20; again++)
+		ck_assert_int_eq(bell_queue_wait(q, &token, 1, 1000), -ETIMEDOUT);
+	ck_assert_uint_eq(q->spin_budget, 0);
+	bell_queue_unref(q);
+}
+
+START_TEST(a_mere_look_teaches_nothing)
+{
+	struct bell_queue *q = queue_of(8, mode_of(_i));
+	uint32_t token;
+	int again;
+
+	bell_queue_set_spin(q, 50000);
+	for (again = 0; again < 20; again++)
+		ck_assert_int_eq(bell_queue_wait(q, &token, 1, 0), -ETIMEDOUT);
+	ck_assert_uint_eq(q->spin_budget, 50000);
+	bell_queue_unref(q);
+}
+
+/* So many tokens at once, and a wait that may take max of them. Did it let them gather first? */
+static bool gathers(struct bell_queue *q, uint32_t count, size_t max)
+{
+	uint32_t tokens[8], token;
+
+	for (token = 0; token < count; token++)
+		bell_queue_notify(q, token);
+	ck_assert_int_gt(bell_queue_wait(q, tokens, max, -1), 0);
+	return q->gathered;
+}
+
+START_TEST(tokens_that_keep_coming_are_let_gather_unless_that_brings_few)
+{
+	struct bell_queue *q = queue_of(8, mode_of(_i));
+
+	bell_queue_set_spin(q, 50000);
+	ck_assert(!gathers(q, 1, 8)); /* the first is just a token */
+	ck_assert(gathers(q, 1, 8));  /* here is another */
+	ck_assert(!gathers(q, 1, 8)); /* and that was all */
+	ck_assert(gathers(q, 6, 8));
+	ck_assert(gathers(q, 6, 8)); /* worth while */
+	ck_assert(gathers(q, 6, 4));
+	ck_assert(!gathers(q, 0, 2)); /* the two it left */
+	bell_queue_unref(q);
+}
+
+START_TEST(who_does_not_spin_lets_nothing_gather)
+{
+	struct bell_queue *q = queue_of(8, mode_of(_i));
+	int again;
+
+	bell_queue_set_spin(q, 0);
+	for (again = 0; again < 4; again++)
+		ck_assert(!gathers(q, 6, 8));
+	bell_queue_unref(q);
+}
+
 int main(void)
 {
 	Suite *s = suite_create("wait");
@@ -355,6 +418,10 @@ int main(void)
 	add_in_all_modes(tc, what_wait_drained_leaves_the_loop_asleep_after_its_next_arm);
 	add_in_all_modes(tc, a_sleep_within_the_limit_makes_the_next_wait_spin_for_as_long);
 	add_in_all_modes(tc, sleeps_beyond_the_limit_end_the_spinning_but_for_a_try_now_and_then);
+	add_in_all_modes(tc, waits_in_vain_end_the_spinning_too);
+	add_in_all_modes(tc, a_mere_look_teaches_nothing);
+	add_in_all_modes(tc, tokens_that_keep_coming_are_let_gather_unless_that_brings_few);
+	add_in_all_modes(tc, who_does_not_spin_lets_nothing_gather);
 	tcase_add_test(tc, on_one_cpu_a_new_queue_does_not_spin);
 	return runner_run(s);
 }
