@@ -11,7 +11,7 @@ missed, or 99 if something is wrong: a program failed, a row is missing, doorbel
   --runs N            (default 5)
   --only PROGRAM      this one only; may be repeated
   --results FILE      (default: results.json in PROGRAMS)
-  --write-docs        results to bench/results.json, tables to docs/BENCH.md, plots to docs/
+  --write-docs        results to bench/results.json, tables to docs/BENCH.md and README.md, plots to docs/
 """
 import argparse
 import collections
@@ -231,20 +231,28 @@ def table(results, programs):
 
 
 QUEUE = ['queue', 'contend', 'wake', 'spin']
+IN_SHORT = ['one exchange', 'notify, new', 'notify, new, single producer', 'notify, conflated', 'poll, empty',
+            'poll, a token, 1 ready', 'poll, a token, 64 ready', 'poll, a token, 4096 ready']
 OURS_BEGIN = re.compile('doorbell|hub|collector|.*permit')
 MODULES = ['local', 'permit', 'collector', 'pipe', 'hub', 'share', 'share_calls', 'share_pipe']
 
 COLUMNS = [  # title, row, key; less is better
     ('new, ns', 'new: ', 'p10'), ('again, ns', 'conflated: ', 'p10'), ('bytes a token', 'bytes a token: ', 'p50'),
-    ('storm: cpu a delivery, ns', '2 to one, a delivery: ', 'p10'),
-    ('cpu a notify, ns', '2 to one, a notify: ', 'p10'),
-    ('delivered, M/s', '2 to one, a notify: ', 'delivered_M/s'),
-    ('reads + writes a million', '2 to one, a notify: ', 'reads+writes_a_million'),
-    ('lost', '2 to one, a notify: ', 'lost'),
-    ('syscalls a million, strace', 'syscalls: ', 'p50'),
-    ('trickle: µs', 'latency: ', 'p50'), ('p99', 'latency: ', 'p99'), ('trickle: cpu, µs', 'cpu: ', 'p50'),
-    ('the receiver\'s', 'receiver: ', 'p50'),
+    ('trickle: µs', 'latency: ', 'p50'), ('trickle: p99', 'latency: ', 'p99'),
+    ('trickle: cpu, µs', 'cpu: ', 'p50'), ('trickle: the receiver\'s', 'receiver: ', 'p50'),
 ]
+STORM = [
+    ('cpu a delivery, ns', '2 to one, a delivery: ', 'p50'), ('one producer', '1 to one, a delivery: ', 'p50'),
+    ('four', '4 to one, a delivery: ', 'p50'), ('cpu a notify, ns', '2 to one, a notify: ', 'p50'),
+    ('delivered, M/s', '2 to one, a notify: ', 'delivered_M/s'),
+    ('notifies a delivery', '2 to one, a notify: ', 'notifies_a_delivery'),
+    ('receiver, % of cpu', '2 to one, a notify: ', 'receiver_share'),
+    ('reads + writes a million', '2 to one, a notify: ', 'reads+writes_a_million'),
+    ('syscalls a million, strace', 'syscalls: ', 'p50'),
+    ('lost', '2 to one, a notify: ', 'lost'),
+]
+NEITHER = 'notifies_a_delivery', 'receiver_share'  # better nor worse by itself
+MORE = 'delivered_M/s',  # is better
 
 
 def rivals_of(results):
@@ -258,15 +266,18 @@ def cell(rows, column, rival):
     if not row:
         return None
     value = row[key] if key in row else row['notes'].get(key)
-    return value / 1000 if prefix in ('latency: ', 'cpu: ', 'receiver: ') and value is not None else value
+    if value is None:
+        return None
+    scale = 0.001 if prefix in ('latency: ', 'cpu: ', 'receiver: ') else 100 if key == 'receiver_share' else 1
+    return value * scale
 
 
-def contest(results):
+def contest(results, columns):
     """A line a rival, a column a workload."""
     rows = {r['name']: r for r in results['rows']}
-    lines = ['| | ' + ' | '.join(c[0] for c in COLUMNS) + ' |', '|---|' + '--:|' * len(COLUMNS)]
+    lines = ['| | ' + ' | '.join(c[0] for c in columns) + ' |', '|---|' + '--:|' * len(columns)]
     for rival in rivals_of(results):
-        cells = [cell(rows, c, rival) for c in COLUMNS]
+        cells = [cell(rows, c, rival) for c in columns]
         lines.append(f'| {rival} | ' + ' | '.join('' if c is None else figure(c) for c in cells) + ' |')
     return lines
 
@@ -275,17 +286,16 @@ def losses(results):
     """Who is better than ours at what, by more than the figures wander."""
     rows = {r['name']: r for r in results['rows']}
     lines = []
-    for column in COLUMNS:
+    for column in (c for c in COLUMNS + STORM if c[2] not in NEITHER):
         ours = cell(rows, column, OURS)
         found = [(cell(rows, column, r), r) for r in rivals_of(results) if not r.startswith(('doorbell', HARNESS))]
         found = [(v, r) for v, r in found if v is not None and ours is not None]
-        more = column[2].startswith('delivered')
+        more = column[2] in MORE
         better = sorted(((v, r) for v, r in found if (v > ours / NOISE if more else v < ours * NOISE)), reverse=more)
         if better:
             first = ', '.join(f'{r} {figure(v)}' for v, r in better[:NAMED])
             rest = f', and {len(better) - NAMED} more' if len(better) > NAMED else ''
-            title = {'p50': 'trickle, latency, µs', 'p99': 'trickle, latency, p99'}.get(
-                column[2], column[0]) if column[1] == 'latency: ' else column[0]
+            title = column[0] if column in COLUMNS else f'storm: {column[0]}'
             lines.append(f'- {title}: ours {figure(ours)}; {first}{rest}.')
     lines += [f'- {row["name"]}: {figure(row["ratio"])} of {row["rival"]}.' for row in results['rows']
               if row['program'] in MODULES and OURS_BEGIN.match(row['name']) and row['ratio'] > 1 / NOISE]
@@ -299,19 +309,34 @@ def promises(results):
             for row in results['rows'] if row['met'] is not None and row['program'] not in QUEUE + MODULES]
 
 
-def write_docs(results):
-    page = DOCS / 'BENCH.md'
+def in_short(results):
+    """For who reads nothing else."""
+    rows = {r['name']: r for r in results['rows']}
+    lines = ['| operation | lower decile | median | ratio of lower deciles |', '|---|---|---|---|']
+    for name in IN_SHORT:
+        row = rows[name]
+        ratio = f'{figure(row["ratio"])} of {row["rival"]}' if row['rival'] else ''
+        lines.append(f'| {name} | {figure(row["p10"])} | {figure(row["p50"])} | {ratio} |')
+    return lines
+
+
+def renew(page, parts):
+    """Put the lines of each part where the page has a place for them."""
     text = page.read_text()
-    head = results['head']
-    parts = {'head': [', '.join(f'{k} {v}' for k, v in head.items()) + '.'], 'rows': table(results, QUEUE),
-             'rivals': contest(results), 'losses': losses(results), 'modules': table(results, MODULES),
-             'promises': promises(results)}
     for name, lines in parts.items():
         block = f'<!-- {name}: written by run.py -->\n' + '\n'.join(lines) + f'\n<!-- end of {name} -->'
         text, found = re.subn(rf'<!-- {name}: .*?<!-- end of {name} -->', lambda _: block, text, flags=re.S)
         if not found:
             raise Wrong(f'{page} has no place for {name}')
     page.write_text(text)
+
+
+def write_docs(results):
+    renew(DOCS / 'BENCH.md', {
+        'head': [', '.join(f'{k} {v}' for k, v in results['head'].items()) + '.'], 'rows': table(results, QUEUE),
+        'promises': promises(results), 'rivals': contest(results, COLUMNS), 'storm': contest(results, STORM),
+        'modules': table(results, MODULES), 'losses': losses(results)})
+    renew(HERE.parent / 'README.md', {'costs': in_short(results)})
 
 
 def plotter():
