@@ -430,26 +430,20 @@ static inline size_t bell__queue_copy(
 	return i;
 }
 
-/* Poll, when there is something. Not inlined, so that an empty poll is a few instructions. */
-static BELL_OUTLINE size_t bell__queue_take(struct bell_queue *q, uint32_t *ret_tokens, size_t max)
+/* The second pass of a poll that took n tokens at head: flags down, once all slots are read. A flag cleared
+ * earlier could be raised again within this very poll. Returns n. */
+static BELL_ALWAYS_INLINE size_t bell__queue_taken(
+	struct bell_queue *q, uint64_t head, const uint32_t *tokens, size_t n)
 {
 	uint8_t *const flags = q->flags;
-	const uint64_t head = q->head;
-	const uint32_t mask = q->mask, lap = bell__queue_lap(head, mask);
-	const size_t at = head & mask, left = mask + (size_t)1 - at;
-	size_t n, i;
+	size_t i;
 
-	n = bell__queue_copy(&q->slots[at], max < left ? max : left, lap, mask, ret_tokens);
-	if (n == left) /* the ring wraps, and its lap bit turns */
-		n += bell__queue_copy(q->slots, max - n < at ? max - n : at, lap ^ (mask + 1), mask,
-			ret_tokens + n);
 	BELL_INJECT(taken);
-	/* Only now: a flag cleared earlier could be raised again within this very poll. Four at a time,
-	 * read before any is stored: a processor that suspects the stores of overlapping the reads would
-	 * otherwise do one after the other. */
+	/* Four at a time, read before any is stored: a processor that suspects the stores of overlapping
+	 * the reads would otherwise do one after the other. */
 	for (i = 0; i + 4 <= n; i += 4) {
-		const uint32_t a = ret_tokens[i], b = ret_tokens[i + 1];
-		const uint32_t c = ret_tokens[i + 2], d = ret_tokens[i + 3];
+		const uint32_t a = tokens[i], b = tokens[i + 1];
+		const uint32_t c = tokens[i + 2], d = tokens[i + 3];
 
 		bell__queue_clear(flags, a);
 		bell__queue_clear(flags, b);
@@ -457,11 +451,38 @@ static BELL_OUTLINE size_t bell__queue_take(struct bell_queue *q, uint32_t *ret_
 		bell__queue_clear(flags, d);
 	}
 	for (; i < n; i++)
-		bell__queue_clear(flags, ret_tokens[i]);
+		bell__queue_clear(flags, tokens[i]);
 	BELL_INJECT(cleared);
 	bell_store_relaxed(&q->head, head + n); /* ours; others read it for the statistics only */
 	bell_fence_full(); /* F1: flags cleared before the caller reads its data */
 	return n;
+}
+
+static BELL_OUTLINE size_t bell__queue_take_many(
+	struct bell_queue *q, uint32_t *ret_tokens, size_t max)
+{
+	const uint64_t head = q->head;
+	const uint32_t mask = q->mask, lap = bell__queue_lap(head, mask);
+	const size_t at = head & mask, left = mask + (size_t)1 - at;
+	size_t n;
+
+	n = bell__queue_copy(&q->slots[at], max < left ? max : left, lap, mask, ret_tokens);
+	if (n == left) /* the ring wraps, and its lap bit turns */
+		n += bell__queue_copy(q->slots, max - n < at ? max - n : at, lap ^ (mask + 1), mask,
+			ret_tokens + n);
+	return bell__queue_taken(q, head, ret_tokens, n);
+}
+
+/* Poll, when there is something: one token, as most often, or many. Not inlined, so that an empty poll is
+ * a few instructions. */
+static BELL_OUTLINE size_t bell__queue_take(struct bell_queue *q, uint32_t *ret_tokens, size_t max)
+{
+	const uint64_t head = q->head;
+
+	if (max != 1 && (max == 0 || bell__queue_published(q, head + 1)))
+		return bell__queue_take_many(q, ret_tokens, max);
+	ret_tokens[0] = bell__queue_look(&q->slots[head & q->mask], bell__queue_lap(head, q->mask));
+	return bell__queue_taken(q, head, ret_tokens, 1);
 }
 
 BELL_INLINE size_t bell_queue_poll(struct bell_queue *q, uint32_t *ret_tokens, size_t max)

@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 
-FUNCTIONS = ['bell_queue_notify', 'bell_queue_poll', 'bell__queue_take']
+FUNCTIONS = ['bell_queue_notify', 'bell_queue_poll', 'bell__queue_take', 'bell__queue_take_many']
 COMPILER = ['gcc', '-O2', '-std=gnu11', '-D_GNU_SOURCE', '-fno-asynchronous-unwind-tables', '-S', '-o', '-']
 
 
