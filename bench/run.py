@@ -167,6 +167,10 @@ def verdict(row):
     return f'promised {promised}: ' + ('met' if row['met'] else 'MISSED')
 
 
+def measured(row):
+    return [str(row['n'])] + [figure(row[p]) for p in ('p10', 'p50', 'p99')]
+
+
 def print_table(results):
     for key, value in results['head'].items():
         print(f'{key:<9} {value}')
@@ -174,8 +178,9 @@ def print_table(results):
     for row in results['rows']:
         if row['program'] != program:
             program = row['program']
-            print(f'\n{program:<54} {"n":>8} {"p10":>9} {"p50":>9} {"p99":>9} {"spread":>6} {"ratio":>7}')
-        line = f'{row["name"]:<54} {row["n"]:>8} ' + ' '.join(f'{figure(row[p]):>9}' for p in ('p10', 'p50', 'p99'))
+            titles = ''.join(f'{title:>10}' for title in ('n', 'p10', 'p50', 'p99'))
+            print(f'\n{program:<54} unit{titles} {"spread":>6} {"ratio":>7}')
+        line = f'{row["name"]:<54} {row["unit"]:>4}' + ''.join(f'{c:>10}' for c in measured(row))
         line += f' {row["spread"]:>6.0%}'
         if row['rival']:
             line += f' {figure(row["ratio"]):>7} of {row["rival"]}'
@@ -221,12 +226,13 @@ def measure(programs, wanted, runs, quick):
 
 def table(results, programs):
     """The rows of these programs, as they are."""
-    lines = ['| row | n | p10 | p50 | p99 | spread | ratio | to | promised |', '|---|--:|--:|--:|--:|--:|--:|---|---|']
+    lines = ['| row | unit | n | p10 | p50 | p99 | spread | ratio | to | promised |',
+             '|---|---|--:|--:|--:|--:|--:|--:|---|---|']
     for row in results['rows']:
         if row['program'] in programs:
             ratio = figure(row['ratio']) if row['rival'] else ''
-            lines.append(f'| {row["name"]} | {row["n"]} | ' + ' | '.join(figure(row[p]) for p in ('p10', 'p50', 'p99'))
-                         + f' | {row["spread"]:.0%} | {ratio} | {row["rival"]} | {verdict(row)[9:]} |')
+            lines.append(f'| {row["name"]} | {row["unit"]} | ' + ' | '.join(measured(row)) +
+                         f' | {row["spread"]:.0%} | {ratio} | {row["rival"]} | {verdict(row)[9:]} |')
     return lines
 
 
@@ -277,8 +283,8 @@ def contest(results, columns):
     rows = {r['name']: r for r in results['rows']}
     lines = ['| | ' + ' | '.join(c[0] for c in columns) + ' |', '|---|' + '--:|' * len(columns)]
     for rival in rivals_of(results):
-        cells = [cell(rows, c, rival) for c in columns]
-        lines.append(f'| {rival} | ' + ' | '.join('' if c is None else figure(c) for c in cells) + ' |')
+        found = [cell(rows, c, rival) for c in columns]
+        lines.append(f'| {rival} | ' + ' | '.join('' if c is None else figure(c) for c in found) + ' |')
     return lines
 
 
