@@ -248,6 +248,8 @@ BELL_PUBLIC BELL_NODISCARD BELL_NONNULL(1) int bell_queue_arm(struct bell_queue 
  * bell_queue_dispatch(): on readable: call fn for up to budget tokens, and arm. When it stops early
  * the fd becomes, or stays, readable, so the loop comes back: right in level and edge mode.
  * fn may notify (but beside a single producer), close and unref the queue, but not receive from it.
+ * Where others come while it hands out a few it pauses for about half a microsecond, so that it takes the
+ * next by the dozen; producers and receiver then disturb each other less.
  * Returns how many tokens were handed out; -EINVAL: budget 0; -ESHUTDOWN: closed and drained.
  * Receiver; otherwise as poll and arm.
  */

@@ -27,7 +27,8 @@ extern "C" {
  * -ESHUTDOWN: closed and drained; -EINVAL: max is 0; -EBADF: somebody closed the bell. Tokens win
  * over errors.
  * In three phases: poll; spin, for a time that adapts to how long the waits before it took; arm and
- * block. It reads the bell in edge mode too, and leaves the queue fit for a loop: the two may alternate.
+ * block. Where it spins, it also pauses as bell_queue_dispatch() does when tokens come a few at a time.
+ * It reads the bell in edge mode too, and leaves the queue fit for a loop: the two may alternate.
  * Receiver; blocks; not signal-safe.
  */
 BELL_PUBLIC BELL_NODISCARD BELL_NONNULL(1, 2) ssize_t bell_queue_wait(
