@@ -165,8 +165,9 @@ until [ -s status ]; do sleep 0.02; done
 result 'an offer whose output nobody takes ends, though nobody notifies it'
 
 # -- commands
-mkfifo gate
-begin doorbell offer job --jobs 2 --exec 'echo "$DOORBELL_TOKEN $DOORBELL_PEER $DOORBELL_NAME" >>ran; [ $DOORBELL_TOKEN = 2 ] || read -r _ <gate'
+# A gate for each: who came to that of the first before the writer has closed it would find its end.
+mkfifo gate1 gate4
+begin doorbell offer job --jobs 2 --exec 'echo "$DOORBELL_TOKEN $DOORBELL_PEER $DOORBELL_NAME" >>ran; [ $DOORBELL_TOKEN = 2 ] || read -r _ <gate$DOORBELL_PEER'
 : >ran
 doorbell notify job 1 --timeout 60
 until_line ran '^1 1 job$' # it stands before the gate
@@ -178,13 +179,13 @@ doorbell notify job 2
 until_line ran '^2 5 job$'
 [ "$(grep -c '^1 ' ran)" -eq 1 ]
 result 'commands of different tokens run side by side, of one never'
-echo >gate
+echo >gate1
 until_line ran '^1 4 job$'
 doorbell notify job 2
 until_line ran '^2 6 job$'
 [ "$(grep -c '^1 ' ran)" -eq 2 ]
 result 'what fired three times while its command ran is run once more'
-echo >gate
+echo >gate4
 end TERM
 [ $? -eq 0 ] && [ ! -s other_err ]
 result 'SIGTERM ends it with status 0'
