@@ -9,35 +9,16 @@
  * wait for each other asleep find out that they need not.
  */
 #include <errno.h>
-#include <limits.h>
-#include <poll.h>
 #include <sched.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/core.h"
 
 #define SPIN_LEAST  500	 /* ns: a budget that falls below is 0 */
 #define SPIN_LITTLE 2000 /* ns: tried after every 16th long wait, and what a short one is worth at least */
 #define SPIN_TURNS  8	 /* looks at the queue for one look at the clock */
 #define BACK_OFF   50000 /* ns: sleep at a preempted producer when membarrier(2) is refused */
-
-static int64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
-static struct timespec timespec_of(int64_t ns)
-{
-	int64_t s = ns / 1000000000;
-
-	if (s > INT32_MAX) /* where time_t has 32 bits: sleep for 68 years at most */
-		s = INT32_MAX;
-	return (struct timespec){.tv_sec = (time_t)s, .tv_nsec = (long)(ns % 1000000000)};
-}
 
 /* A thread that is pinned is not alone if the process is not: look at the main thread, too. */
 void bell__wait_init(struct bell_queue *q)
@@ -114,7 +95,7 @@ static size_t spin(
 	int64_t end = deadline - began < budget ? deadline : began + budget, now;
 	size_t n;
 
-	for (now = began; now < end; now = now_ns()) {
+	for (now = began; now < end; now = bell__now()) {
 		n = look(q, ret_tokens, max);
 		if (n) {
 			learn(q, now - began);
@@ -124,36 +105,13 @@ static size_t spin(
 	return 0;
 }
 
-/* deadline INT64_MAX: none. 0: look again; or the error that ends the wait. */
-static int block(const struct bell_queue *q, int64_t deadline)
-{
-	struct pollfd bell = {.fd = q->fd, .events = POLLIN};
-	struct timespec left, *timeout = NULL;
-	int r;
-
-	if (deadline != INT64_MAX) {
-		int64_t ns = deadline - now_ns();
-
-		if (ns <= 0)
-			return -ETIMEDOUT;
-		left = timespec_of(ns);
-		timeout = &left;
-	}
-	r = ppoll(&bell, 1, timeout, NULL);
-	if (r < 0)
-		return -errno;
-	if (bell.revents & POLLNVAL)
-		return -EBADF;
-	return r == 0 ? -ETIMEDOUT : 0;
-}
-
 /* Not allowed to sleep, and nothing to poll: the oldest token's producer is preempted, and without
  * membarrier(2) it cannot be asked to ring. Spinning would hold up a producer of lower priority. */
 static int back_off(int64_t deadline)
 {
-	struct timespec pause = timespec_of(BACK_OFF);
+	struct timespec pause = bell__timespec(BACK_OFF);
 
-	if (deadline != INT64_MAX && now_ns() >= deadline)
+	if (bell__time_left(deadline) == 0)
 		return -ETIMEDOUT;
 	return clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL) == EINTR ? -EINTR : 0;
 }
@@ -182,9 +140,9 @@ ssize_t bell_queue_wait(
 		return (ssize_t)n;
 	}
 	if (timeout_ns >= 0 || spins)
-		began = now_ns();
+		began = bell__now();
 	if (timeout_ns >= 0)
-		deadline = timeout_ns > INT64_MAX - began ? INT64_MAX : began + timeout_ns;
+		deadline = bell__after(began, timeout_ns);
 	if (spins)
 		n = spin(q, ret_tokens, max, began, deadline);
 	if (n)
@@ -193,7 +151,7 @@ ssize_t bell_queue_wait(
 		r = timeout_ns == 0 && !bell__queue_closed(q) ? 1 : bell__queue_arm(q, true);
 		if (r < 0)
 			return r;
-		error = r == 1 ? block(q, deadline) : tried ? back_off(deadline) : 0;
+		error = r == 1 ? bell__block_on(q->fd, deadline) : tried ? back_off(deadline) : 0;
 		tried = r == 0;
 		n = bell_queue_poll(q, ret_tokens, max);
 		if (n == 0 && error) {
@@ -203,6 +161,6 @@ ssize_t bell_queue_wait(
 		}
 	}
 	if (spins)
-		learn(q, now_ns() - began);
+		learn(q, bell__now() - began);
 	return (ssize_t)n;
 }

@@ -8,9 +8,9 @@
 #include <linux/futex.h>
 #include <linux/time_types.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "hub/hub.h"
 
 /* The call that takes 64 bits of seconds, as the structure below has them. */
@@ -151,14 +151,6 @@ void bell_hub_cancel(struct bell_hub *hub, struct bell_hub_waiter *w)
 
 /* -- sleeping -------------------------------------------------------------------------------- */
 
-static int64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 /* The kernel looks at the state once more, under a lock of its own, before it puts us to sleep. deadline
  * INT64_MAX: none. 0: look again; or -ETIMEDOUT, -EINTR. */
 static int block(struct bell_hub_waiter *w, int64_t deadline)
@@ -184,11 +176,8 @@ int bell_hub_wait(
 
 	if (w->hub == hub && w->queue)
 		return -EINVAL;
-	if (timeout_ns > 0) {
-		const int64_t now = now_ns();
-
-		deadline = timeout_ns > INT64_MAX - now ? INT64_MAX : now + timeout_ns;
-	}
+	if (timeout_ns > 0)
+		deadline = bell__deadline(timeout_ns);
 	for (;;) {
 		r = bell_hub_result(hub, w, ret_value);
 		if (r != -EAGAIN)

@@ -16,6 +16,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "ipc/peer.h"
 
 /* The kernel's name of every eventfd, and of no file that has a path: those begin with '/'. */
@@ -215,7 +216,7 @@ static int attempt(const struct search *w, struct bell_peer **ret_p)
 	if (error)
 		return error;
 	while ((error = bell__hear_hello(fd, fds, count)) == -EAGAIN) {
-		error = bell__block(fd, w->deadline);
+		error = bell__block_on(fd, w->deadline);
 		if (error)
 			break;
 	}
@@ -269,7 +270,7 @@ static int wait_for(const struct search *w, struct bell_peer **ret_p)
 		error = attempt(w, ret_p);
 		if (!is_absent(error))
 			break;
-		error = bell__block(fd, w->deadline);
+		error = bell__block_on(fd, w->deadline);
 		if (error)
 			break;
 	}

@@ -190,13 +190,4 @@ int bell__name_offer(int dir, const char *name, int sock, const struct bell_shar
 /* Take the name away, if it is still ours. */
 void bell__name_withdraw(int dir, const char *name, const struct stat *self);
 
-/* -- block.c --------------------------------------------------------------------------------- */
-
-/* When a timeout is over, on CLOCK_MONOTONIC; INT64_MAX: never. */
-int64_t bell__deadline(int64_t timeout_ns);
-/* Nanoseconds until then, 0 if it is over. */
-int64_t bell__time_left(int64_t deadline);
-/* Block on a descriptor until the deadline. 0: look again; -ETIMEDOUT, -EINTR ... */
-int bell__block(int fd, int64_t deadline);
-
 #endif

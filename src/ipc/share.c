@@ -22,6 +22,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "ipc/ipc.h"
 
 /* Polls between two looks at the descriptors while the receiver is awake: those that found something count
@@ -352,7 +353,7 @@ ssize_t bell_share_wait(
 	if (n == 0)
 		deadline = bell__deadline(timeout_ns);
 	while (n == 0) {
-		error = bell_share_arm(s) == 1 ? bell__block(s->epfd, deadline) : 0;
+		error = bell_share_arm(s) == 1 ? bell__block_on(s->epfd, deadline) : 0;
 		n = bell_share_poll(s, ret_events, max);
 		if (n == 0 && error)
 			return error;

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "core/clock.h"
 #include "ipc/share_pipe.h"
 #include "stream/words.h"
 
@@ -229,8 +230,8 @@ static int wait_for_room(struct bell_share_pipe *p, size_t n, int64_t deadline)
 	int error = 0;
 
 	if (settle(p, n < p->low_water ? n : p->low_water) == 1)
-		error = bell__block(bell_share_fd(p->share), deadline);
-	else if (deadline != INT64_MAX && bell__time_left(deadline) == 0)
+		error = bell__block_on(bell_share_fd(p->share), deadline);
+	else if (bell__time_left(deadline) == 0)
 		error = -ETIMEDOUT; /* whoever keeps us awake */
 	bell__share_pipe_attend(p, false);
 	return error;

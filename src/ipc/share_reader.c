@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "ipc/peer.h"
 #include "ipc/stream.h"
 #include "stream/words.h"
@@ -269,7 +270,7 @@ ssize_t bell_share_reader_wait(
 	deadline = bell__deadline(timeout_ns);
 	while (n == -EAGAIN && waited == 0) {
 		if (bell_share_reader_arm(r) == 1)
-			waited = bell__block(bell_peer_fd(r->peer), deadline);
+			waited = bell__block_on(bell_peer_fd(r->peer), deadline);
 		n = bell_share_reader_read(r, buf, len); /* a last look, whatever ended the wait */
 	}
 	return n == -EAGAIN ? waited : n;

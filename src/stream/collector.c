@@ -9,10 +9,10 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <doorbell/wait.h>
 
+#include "core/clock.h"
 #include "stream/collector.h"
 
 /* So many records are handed out, while the list is not empty, before tokens are polled again. A producer
@@ -23,14 +23,6 @@
 #define CHUNK	   16
 
 /* -- life ------------------------------------------------------------------------------------ */
-
-static int64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 static uint32_t or_default(uint32_t option, uint32_t value)
 {
@@ -420,8 +412,7 @@ int bell_collector_arm(struct bell_collector *c)
 ssize_t bell_collector_wait(
 	struct bell_collector *c, size_t max, bell_record_fn fn, void *userdata, int64_t timeout_ns)
 {
-	const int64_t began = timeout_ns > 0 ? now_ns() : 0;
-	int64_t left = timeout_ns;
+	const int64_t deadline = bell__deadline(timeout_ns);
 	uint32_t tokens[CHUNK];
 	bool marked;
 	ssize_t n, r;
@@ -436,11 +427,7 @@ ssize_t bell_collector_wait(
 			return n;
 		if (c->sealed)
 			return -ESHUTDOWN;
-		if (timeout_ns > 0) {
-			left = timeout_ns - (now_ns() - began);
-			left = left > 0 ? left : 0;
-		}
-		r = bell_queue_wait(c->queue, tokens, CHUNK, left);
+		r = bell_queue_wait(c->queue, tokens, CHUNK, bell__time_left(deadline));
 		if (r == -ESHUTDOWN && seal(c))
 			continue;
 		if (r < 0)

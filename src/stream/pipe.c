@@ -10,6 +10,7 @@
 
 #include <doorbell/wait.h>
 
+#include "core/clock.h"
 #include "stream/pipe.h"
 
 #define ERROR_MAX	4095 /* as the kernel has it */
@@ -303,7 +304,7 @@ static int wait_for_room(struct bell_pipe *p, size_t n, int64_t deadline)
 	bell__pipe_announce(p, wanted);
 	if (bell__pipe_refusal(p) != 0 || bell__pipe_room(p, wanted) >= wanted) /* the recheck */
 		return 0;
-	r = bell_queue_wait(p->room, &token, 1, bell__pipe_left(deadline));
+	r = bell_queue_wait(p->room, &token, 1, bell__time_left(deadline));
 	return r < 0 ? (int)r : 0;
 }
 
@@ -323,7 +324,7 @@ ssize_t bell_pipe_write(struct bell_pipe *p, const void *buf, size_t len, int64_
 		len = SSIZE_MAX;
 	error = write_some(p, buf, len, &done);
 	if (error == -EAGAIN && timeout_ns != 0)
-		deadline = bell__pipe_deadline(timeout_ns);
+		deadline = bell__deadline(timeout_ns);
 	while (error == -EAGAIN && timeout_ns != 0 && waited == 0) {
 		waited = wait_for_room(p, len - done, deadline);
 		error = write_some(p, buf, len, &done); /* a last look, whatever ended the wait */

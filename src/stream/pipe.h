@@ -103,9 +103,6 @@ void bell__pipe_wake_writer(struct bell_pipe *p);
 void bell__pipe_wake_writer_anyhow(struct bell_pipe *p);
 /* The writer's announcement that it will sleep until so many bytes are free. */
 void bell__pipe_announce(struct bell_pipe *p, uint64_t wanted);
-/* A deadline for a timeout, and what is left until a deadline: INT64_MAX is none. */
-int64_t bell__pipe_deadline(int64_t timeout_ns);
-int64_t bell__pipe_left(int64_t deadline);
 
 /* pipe_memory.c: where bytes lie. */
 

@@ -8,6 +8,7 @@
 
 #include <doorbell/wait.h>
 
+#include "core/clock.h"
 #include "stream/pipe.h"
 
 /* -- joining and leaving --------------------------------------------------------------------- */
@@ -242,13 +243,13 @@ ssize_t bell_reader_wait(struct bell_reader *r, void *buf, size_t len, int64_t t
 	if (n != -EAGAIN)
 		return n;
 	if (timeout_ns != 0)
-		deadline = bell__pipe_deadline(timeout_ns);
+		deadline = bell__deadline(timeout_ns);
 	while (n == -EAGAIN && waited > 0) {
 		if (timeout_ns == 0)
 			waited = -ETIMEDOUT;
 		else if (announce(r) == 0)
 			waited = bell_queue_wait(
-				r->seat->bell, &token, 1, bell__pipe_left(deadline));
+				r->seat->bell, &token, 1, bell__time_left(deadline));
 		n = bell_reader_read(r, buf, len); /* a last look, whatever ended the wait */
 	}
 	return n == -EAGAIN ? waited : n;

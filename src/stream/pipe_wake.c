@@ -5,7 +5,6 @@
  * and notifies. Whether that costs a system call is the bell_queue's affair: only if it is armed.
  */
 #include <limits.h>
-#include <time.h>
 
 #include "stream/pipe.h"
 
@@ -75,32 +74,4 @@ void bell__pipe_announce(struct bell_pipe *p, uint64_t wanted)
 	bell_store_release(&p->waiting, 1); /* B4 */
 	BELL_INJECT(writer_announced);
 	bell_fence_full(); /* B4: before the caller's recheck */
-}
-
-static int64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
-int64_t bell__pipe_deadline(int64_t timeout_ns)
-{
-	int64_t now;
-
-	if (timeout_ns < 0 || timeout_ns == INT64_MAX)
-		return INT64_MAX;
-	now = now_ns();
-	return timeout_ns > INT64_MAX - now ? INT64_MAX : now + timeout_ns;
-}
-
-int64_t bell__pipe_left(int64_t deadline)
-{
-	int64_t left;
-
-	if (deadline == INT64_MAX)
-		return -1;
-	left = deadline - now_ns();
-	return left > 0 ? left : 0;
 }

@@ -13,9 +13,9 @@
 #include <linux/futex.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "stream/collector.h"
 
 #define AWAITED (UINT32_C(1) << 31) /* in claims: somebody sleeps until there are none */
@@ -31,22 +31,11 @@
 #define FUTEX SYS_futex
 #endif
 
-static int64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 /* Sleeps while *word is v. 0: it was not, or somebody woke it; -ETIMEDOUT, -EINTR. The deadline is always
  * given, if a far one: without it the kernel would go on after a signal handler with SA_RESTART. */
 static int futex_wait(uint32_t *word, uint32_t v, int64_t deadline)
 {
-	const int64_t s = deadline / 1000000000;
-	struct timespec t = {
-		.tv_sec = (time_t)(s > INT32_MAX ? INT32_MAX : s), /* 68 years at most */
-		.tv_nsec = (long)(deadline % 1000000000)};
+	const struct timespec t = bell__timespec(deadline);
 	int saved = errno, error;
 
 	if (syscall(FUTEX, word, FUTEX_WAIT_BITSET_PRIVATE, v, &t, NULL, FUTEX_BITSET_MATCH_ANY) ==
@@ -278,16 +267,6 @@ int bell_producer_try_submit(struct bell_producer *p, const void *record)
 	return r;
 }
 
-static int64_t deadline_of(int64_t timeout_ns)
-{
-	int64_t now;
-
-	if (timeout_ns < 0)
-		return INT64_MAX;
-	now = now_ns();
-	return timeout_ns > INT64_MAX - now ? INT64_MAX : now + timeout_ns;
-}
-
 int bell_producer_submit(struct bell_producer *p, const void *record, int64_t timeout_ns)
 {
 	int64_t deadline;
@@ -299,7 +278,7 @@ int bell_producer_submit(struct bell_producer *p, const void *record, int64_t ti
 		bell__count(&p->full);
 		if (timeout_ns == 0)
 			return -ETIMEDOUT;
-		deadline = deadline_of(timeout_ns);
+		deadline = bell__deadline(timeout_ns);
 	}
 	while (r == -EAGAIN && !error) {
 		BELL_INJECT(full);

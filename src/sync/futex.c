@@ -7,7 +7,6 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "sync/sync.h"
@@ -16,14 +15,6 @@
 struct kernel_time {
 	long seconds, nanoseconds;
 };
-
-int64_t bell__now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 int bell__futex_wait(uint32_t *word, uint32_t value, int64_t deadline)
 {

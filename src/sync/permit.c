@@ -21,6 +21,7 @@
 
 #include <doorbell/permit.h>
 
+#include "core/clock.h"
 #include "sync/sync.h"
 
 /* The state, in the word's low bits. */
@@ -402,7 +403,7 @@ int bell_permit_bind(
 
 int bell_permit_wait(struct bell_permit *p, struct bell_waiter *w, int64_t timeout_ns)
 {
-	int64_t deadline = INT64_MAX, now;
+	int64_t deadline = INT64_MAX;
 	int r;
 
 	if (w->phase == PREPARED && timeout_ns == 0) /* not worth to be queued for */
@@ -414,10 +415,8 @@ int bell_permit_wait(struct bell_permit *p, struct bell_waiter *w, int64_t timeo
 	} else if (w->bound) {
 		(void)rebind(p, w, NULL, 0);
 	}
-	if (timeout_ns > 0) {
-		now = bell__now();
-		deadline = timeout_ns > INT64_MAX - now ? INT64_MAX : now + timeout_ns;
-	}
+	if (timeout_ns > 0)
+		deadline = bell__deadline(timeout_ns);
 	r = timeout_ns == 0 ? -ETIMEDOUT : sleep_until(w, deadline);
 	if (r < 0 && !settle(p, w, true, false)) {
 		w->phase = PREPARED;

@@ -18,7 +18,4 @@ int bell__futex_wait(uint32_t *word, uint32_t value, int64_t deadline);
  * cope with. */
 void bell__futex_wake(uint32_t *word);
 
-/* CLOCK_MONOTONIC in nanoseconds. */
-int64_t bell__now(void);
-
 #endif

@@ -12,7 +12,7 @@ import tempfile
 
 TARGETS = {
     "drain": ["src/ipc/drain.c"],
-    "reader": [*(f"src/ipc/{name}.c" for name in ("peer", "connect", "name", "block")), "src/stream/words.c"],
+    "reader": ["src/ipc/peer.c", "src/ipc/connect.c", "src/ipc/name.c", "src/core/block.c", "src/stream/words.c"],
 }
 
 source, runs = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "200000"

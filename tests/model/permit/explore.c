@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <ucontext.h>
 
 #include "explore.h"
@@ -233,8 +234,11 @@ void bell__futex_wake(uint32_t *word)
 		sleepers[n > 1 ? choose(n) : 0]->status = RUNS;
 }
 
-int64_t bell__now(void)
+/* In place of libc's: time stands still, or what was seen before would never be seen again. */
+int clock_gettime(clockid_t clock, struct timespec *ret_time)
 {
+	(void)clock;
+	*ret_time = (struct timespec){0};
 	return 0;
 }
 
