@@ -36,8 +36,8 @@ static size_t number(const char *text)
 	char *end;
 	unsigned long value = strtoul(text, &end, 10);
 
-	if (*end || end == text) {
-		fprintf(stderr, "not a number: %s\n", text);
+	if (*end || end == text || *text == '-' || value > UINT32_MAX) {
+		fprintf(stderr, "not a number up to %u: %s\n", UINT32_MAX, text);
 		exit(EXIT_FAILURE);
 	}
 	return value;

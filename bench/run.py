@@ -363,11 +363,18 @@ def save(results, file):
         json.dumps(results['head']), json.dumps(results['skipped']), rows))
 
 
+def positive(text):
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError('at least 1')
+    return value
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('programs', type=pathlib.Path)
     parser.add_argument('--quick', action='store_true')
-    parser.add_argument('--runs', type=int, default=5)
+    parser.add_argument('--runs', type=positive, default=5)
     parser.add_argument('--only', action='append', choices=PROGRAMS)
     parser.add_argument('--results', type=pathlib.Path)
     parser.add_argument('--write-docs', action='store_true')
@@ -376,7 +383,7 @@ def main():
     programs = options.programs.resolve()
     try:
         results = measure(programs, wanted, 1 if options.quick else options.runs, options.quick)
-    except (Wrong, subprocess.TimeoutExpired) as e:
+    except (Wrong, OSError, subprocess.TimeoutExpired) as e:
         print(f'wrong: {e}', file=sys.stderr)
         return WRONG
     print_table(results)

@@ -295,6 +295,10 @@ int main(int argc, char **argv)
 	draw();
 	for (crowd = 0; crowd < CROWDS; crowd++)
 		add_crowd(crowd, o.only);
+	if (count == 0) {
+		fprintf(stderr, "no rival is called '%s'\n", o.only);
+		return EXIT_FAILURE;
+	}
 	if (o.once)
 		return run_once(o.only ? o.only : RIVAL_OURS);
 	table.count = count;

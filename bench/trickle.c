@@ -166,6 +166,10 @@ int main(int argc, char **argv)
 				add_row(&trickles[i], kind);
 		}
 	}
+	if (count == 0) {
+		fprintf(stderr, "no rival is called '%s'\n", o.only);
+		return EXIT_FAILURE;
+	}
 	table.count = count;
 	bench_rounds(&table, o.rounds);
 	if (!o.only)
