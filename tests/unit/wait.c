@@ -335,30 +335,29 @@ START_TEST(sleeps_beyond_the_limit_end_the_spinning_but_for_a_try_now_and_then)
 	bell_queue_unref(q);
 }
 
-START_TEST(waits_in_vain_end_the_spinning_too)
+/* What is left to spin for after some waits in vain, of 50000 ns. */
+static uint32_t budget_after_waits(unsigned mode, int64_t timeout_ns)
 {
-	struct bell_queue *q = queue_of(8, mode_of(_i));
-	uint32_t token;
+	struct bell_queue *q = queue_of(8, mode);
+	uint32_t token, budget;
 	int again;
 
 	bell_queue_set_spin(q, 50000);
 	for (again = 0; again < 20; again++)
-		ck_assert_int_eq(bell_queue_wait(q, &token, 1, 1000), -ETIMEDOUT);
-	ck_assert_uint_eq(q->spin_budget, 0);
+		ck_assert_int_eq(bell_queue_wait(q, &token, 1, timeout_ns), -ETIMEDOUT);
+	budget = q->spin_budget;
 	bell_queue_unref(q);
+	return budget;
+}
+
+START_TEST(waits_in_vain_end_the_spinning_too)
+{
+	ck_assert_uint_eq(budget_after_waits(mode_of(_i), 1000), 0);
 }
 
 START_TEST(a_mere_look_teaches_nothing)
 {
-	struct bell_queue *q = queue_of(8, mode_of(_i));
-	uint32_t token;
-	int again;
-
-	bell_queue_set_spin(q, 50000);
-	for (again = 0; again < 20; again++)
-		ck_assert_int_eq(bell_queue_wait(q, &token, 1, 0), -ETIMEDOUT);
-	ck_assert_uint_eq(q->spin_budget, 50000);
-	bell_queue_unref(q);
+	ck_assert_uint_eq(budget_after_waits(mode_of(_i), 0), 50000);
 }
 
 /* So many tokens at once, and a wait that may take max of them. Did it let them gather first? */
