@@ -27,13 +27,27 @@ said()
 	if [ -z "$4" ]; then [ ! -s "$3" ]; else grep -q "$4" "$3" && [ "$(wc -l <"$3")" -eq 1 ]; fi
 }
 
+# attach NAME N: a reader in the background. No file is left of one before, which a shell that does not know
+# yet whether the new one has begun would take for its own.
+attach()
+{
+	rm -f out$2 err$2
+	"$doorbell" pipe --attach "$1" >out$2 2>err$2 3>&- &
+	reader=$!
+}
+
+# ready N: until the reader has the first line.
+ready()
+{
+	until grep -qs ready out$1; do sleep 0.01; done
+}
+
 seq 1 300000 >numbers
-"$doorbell" pipe --attach first >out1 2>err1 & # before there is a writer
-one=$!
+attach first 1 # before there is a writer
 "$doorbell" pipe --offer first --capacity 100000 <numbers >out 2>err
 said $? 0 err ''
 result 'what is offered is written when somebody has read it'
-wait $one
+wait $reader
 said $? 0 err1 '' && cmp -s numbers out1
 result 'who attached before has all of it'
 [ "$(stat -c %a doorbell)" = 700 ] && [ -z "$(ls -A doorbell)" ]
@@ -44,10 +58,10 @@ mkfifo input
 writer=$!
 exec 3>input
 for i in 1 2 3; do
-	"$doorbell" pipe --attach second >out$i 2>err$i 3>&- &
-	eval "reader$i=$!"
+	attach second $i
+	eval "reader$i=$reader"
 	echo ready >&3
-	until grep -q ready out$i; do sleep 0.01; done
+	ready $i
 done
 cat numbers >&3
 exec 3>&-
@@ -63,10 +77,9 @@ done
 "$doorbell" pipe --offer third <input >out 2>err &
 writer=$!
 exec 3>input
-"$doorbell" pipe --attach third >out1 2>err1 3>&- &
-reader=$!
+attach third 1
 echo ready >&3
-until grep -q ready out1; do sleep 0.01; done
+ready 1
 kill -KILL $writer
 wait $reader
 said $? 1 err1 'the writer died before the end' && grep -q ready out1
@@ -78,10 +91,9 @@ for signal in INT:130 TERM:143; do
 	"$doorbell" pipe --offer third <input >out 2>err & # the name of the dead one is taken over
 	writer=$!
 	exec 3>input
-	"$doorbell" pipe --attach third >out1 2>err1 3>&- &
-	reader=$!
+	attach third 1
 	echo ready >&3
-	until grep -q ready out1; do sleep 0.01; done
+	ready 1
 	kill -${signal%:*} $writer
 	wait $writer
 	said $? ${signal#*:} err interrupted
@@ -92,13 +104,12 @@ for signal in INT:130 TERM:143; do
 	exec 3>&-
 done
 
-"$doorbell" pipe --attach lapped >out1 2>err1 & # stopped, so it must lose
-reader=$!
+attach lapped 1 # stopped, so it must lose
 "$doorbell" pipe --offer lapped --policy lap --capacity 1000 <input >out 2>err &
 writer=$!
 exec 3>input
 echo ready >&3
-until grep -q ready out1; do sleep 0.01; done
+ready 1
 kill -STOP $reader
 cat numbers >&3
 exec 3>&-
