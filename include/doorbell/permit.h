@@ -142,8 +142,8 @@ BELL_PUBLIC BELL_NONNULL(1, 2) int bell_permit_enable(struct bell_permit *p, str
 /**
  * bell_permit_wait(): sleep until w is notified; queues it first if it is not.
  * timeout_ns: nanoseconds on CLOCK_MONOTONIC; < 0: for ever; 0: do not block; INT64_MAX is fine.
- * Returns 0: notified, as enable's 1; -ETIMEDOUT; -EINTR: a signal handler ran (one with
- * SA_RESTART may go unnoticed); -EINVAL: not prepared. A notification wins over errors.
+ * Returns 0: notified, as enable's 1; -ETIMEDOUT; -EINTR: a signal handler ran while it slept; -EINVAL:
+ * not prepared. A notification wins over errors.
  * Whatever it returns, w is out and need not be cancelled. After an error it is as after prepare,
  * from when its generation is: call again and miss no broadcast, at a new place.
  * A bound waiter is unbound first. Spurious wakes are not passed on.

@@ -5,20 +5,10 @@
  * that a waiter that gives up either unlinks itself or finds how it ended.
  */
 #include <errno.h>
-#include <linux/futex.h>
-#include <linux/time_types.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "core/clock.h"
+#include "core/futex.h"
 #include "hub/hub.h"
-
-/* The call that takes 64 bits of seconds, as the structure below has them. */
-#ifdef SYS_futex_time64
-#define FUTEX SYS_futex_time64
-#else
-#define FUTEX SYS_futex
-#endif
 
 unsigned bell__waiters_end(struct slot *slot, uint32_t state, int64_t value, struct wakes *wakes)
 {
@@ -151,43 +141,23 @@ void bell_hub_cancel(struct bell_hub *hub, struct bell_hub_waiter *w)
 
 /* -- sleeping -------------------------------------------------------------------------------- */
 
-/* The kernel looks at the state once more, under a lock of its own, before it puts us to sleep. deadline
- * INT64_MAX: none. 0: look again; or -ETIMEDOUT, -EINTR. */
-static int block(struct bell_hub_waiter *w, int64_t deadline)
-{
-	struct __kernel_timespec until = {
-		.tv_sec = deadline / 1000000000, .tv_nsec = deadline % 1000000000};
-	const int saved = errno;
-	int r = 0;
-
-	BELL_INJECT(blocking);
-	if (syscall(FUTEX, &w->state, FUTEX_WAIT_BITSET_PRIVATE, WAITING,
-		    deadline == INT64_MAX ? NULL : &until, NULL, FUTEX_BITSET_MATCH_ANY) < 0)
-		r = errno == EAGAIN ? 0 : -errno;
-	errno = saved;
-	return r;
-}
-
 int bell_hub_wait(
 	struct bell_hub *hub, struct bell_hub_waiter *w, int64_t timeout_ns, int64_t *ret_value)
 {
-	int64_t deadline = INT64_MAX;
+	const int64_t deadline = bell__deadline(timeout_ns);
 	int r, error = 0;
 
 	if (w->hub == hub && w->queue)
 		return -EINVAL;
-	if (timeout_ns > 0)
-		deadline = bell__deadline(timeout_ns);
-	for (;;) {
-		r = bell_hub_result(hub, w, ret_value);
-		if (r != -EAGAIN)
-			return r;
+	while ((r = bell_hub_result(hub, w, ret_value)) == -EAGAIN) {
 		if (error == -ETIMEDOUT && leave(hub, w)) {
 			end(w);
 			return error;
 		}
 		if (error && error != -ETIMEDOUT)
 			return error; /* -EINTR; w is as it was */
-		error = timeout_ns == 0 || error == -ETIMEDOUT ? -ETIMEDOUT : block(w, deadline);
+		BELL_INJECT(blocking);
+		error = deadline ? bell__futex_wait(&w->state, WAITING, deadline) : -ETIMEDOUT;
 	}
+	return r;
 }

@@ -3,18 +3,10 @@
  * wake.c: wakes, made after the lock is released: a sleeper woken under it would only run into it.
  */
 #include <errno.h>
-#include <linux/futex.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "core/core.h"
+#include "core/futex.h"
 #include "hub/hub.h"
-
-#ifdef SYS_futex
-#define FUTEX SYS_futex
-#else
-#define FUTEX SYS_futex_time64
-#endif
 
 #define RING_ONLY UINT32_MAX /* above every token */
 
@@ -64,7 +56,7 @@ void bell__wakes_make(struct wakes *wakes)
 		struct bell_queue *queue = wakes->list[i].queue;
 
 		if (!queue)
-			(void)syscall(FUTEX, wakes->list[i].futex, FUTEX_WAKE_PRIVATE, 1);
+			bell__futex_wake(wakes->list[i].futex);
 		else if (wakes->list[i].token == RING_ONLY)
 			bell__claim_and_ring(queue);
 		else

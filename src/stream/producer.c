@@ -10,49 +10,13 @@
  * Waiting is announce – full fence – recheck – block: push() is the recheck.
  */
 #include <errno.h>
-#include <linux/futex.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "core/clock.h"
+#include "core/futex.h"
 #include "stream/collector.h"
 
 #define AWAITED (UINT32_C(1) << 31) /* in claims: somebody sleeps until there are none */
-
-/* -- the futex ------------------------------------------------------------------------------- */
-
-/* Where time_t has 64 bits and long 32, the old call would misread it. */
-#if defined(SYS_futex_time64) && !defined(SYS_futex)
-#define FUTEX SYS_futex_time64
-#elif defined(SYS_futex_time64)
-#define FUTEX (sizeof(time_t) > sizeof(long) ? SYS_futex_time64 : SYS_futex)
-#else
-#define FUTEX SYS_futex
-#endif
-
-/* Sleeps while *word is v. 0: it was not, or somebody woke it; -ETIMEDOUT, -EINTR. The deadline is always
- * given, if a far one: without it the kernel would go on after a signal handler with SA_RESTART. */
-static int futex_wait(uint32_t *word, uint32_t v, int64_t deadline)
-{
-	const struct timespec t = bell__timespec(deadline);
-	int saved = errno, error;
-
-	if (syscall(FUTEX, word, FUTEX_WAIT_BITSET_PRIVATE, v, &t, NULL, FUTEX_BITSET_MATCH_ANY) ==
-		0)
-		return 0;
-	error = errno == EAGAIN ? 0 : -errno;
-	errno = saved;
-	return error;
-}
-
-static void futex_wake(uint32_t *word)
-{
-	int saved = errno;
-
-	(void)syscall(FUTEX, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-	errno = saved;
-}
 
 /* -- a place --------------------------------------------------------------------------------- */
 
@@ -184,7 +148,7 @@ static void tell_bound(struct bell_producer *p)
 		(void)bell_queue_notify(p->bound, p->bound_token);     /* closed: nobody is there */
 	}
 	if (bell_fetch_sub_acq_rel(&p->claims, 1) == (AWAITED | 1)) /* C3: we are through with it */
-		futex_wake(&p->claims);
+		bell__futex_wake(&p->claims);
 }
 
 void bell__producer_wake(struct bell_producer *p)
@@ -197,7 +161,7 @@ void bell__producer_wake(struct bell_producer *p)
 		tell_bound(p);
 	} else if (bell_cas_acq_rel(&p->waiting, &waiting, BELL__WAITS_NOT)) { /* C3 */
 		(void)bell_fetch_add_relaxed(&p->collector->wakes, 1);	       /* a statistic */
-		futex_wake(&p->waiting);
+		bell__futex_wake(&p->waiting);
 	}
 }
 
@@ -207,7 +171,7 @@ static void await_claims(struct bell_producer *p)
 	uint32_t claims;
 
 	while ((claims = bell_fetch_or_acq_rel(&p->claims, AWAITED)) & ~AWAITED) /* C3 */
-		(void)futex_wait(&p->claims, claims | AWAITED, INT64_MAX);
+		(void)bell__futex_wait(&p->claims, claims | AWAITED, INT64_MAX);
 	(void)bell_fetch_and_acq_rel(&p->claims, ~AWAITED); /* C3 */
 }
 
@@ -287,7 +251,7 @@ int bell_producer_submit(struct bell_producer *p, const void *record, int64_t ti
 		if (r != -EAGAIN)
 			break;
 		BELL_INJECT(waiting);
-		error = futex_wait(&p->waiting, BELL__WAITS_FUTEX, deadline);
+		error = bell__futex_wait(&p->waiting, BELL__WAITS_FUTEX, deadline);
 		r = push(p, record); /* room wins over errors */
 	}
 	if (p->announced)

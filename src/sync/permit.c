@@ -22,7 +22,7 @@
 #include <doorbell/permit.h>
 
 #include "core/clock.h"
-#include "sync/sync.h"
+#include "core/futex.h"
 
 /* The state, in the word's low bits. */
 enum { EMPTY = 0, WAITING = 1, NOTIFIED = 2, STATE = 3, GENERATION = 4 };
@@ -403,7 +403,6 @@ int bell_permit_bind(
 
 int bell_permit_wait(struct bell_permit *p, struct bell_waiter *w, int64_t timeout_ns)
 {
-	int64_t deadline = INT64_MAX;
 	int r;
 
 	if (w->phase == PREPARED && timeout_ns == 0) /* not worth to be queued for */
@@ -415,9 +414,7 @@ int bell_permit_wait(struct bell_permit *p, struct bell_waiter *w, int64_t timeo
 	} else if (w->bound) {
 		(void)rebind(p, w, NULL, 0);
 	}
-	if (timeout_ns > 0)
-		deadline = bell__deadline(timeout_ns);
-	r = timeout_ns == 0 ? -ETIMEDOUT : sleep_until(w, deadline);
+	r = timeout_ns == 0 ? -ETIMEDOUT : sleep_until(w, bell__deadline(timeout_ns));
 	if (r < 0 && !settle(p, w, true, false)) {
 		w->phase = PREPARED;
 		return r;

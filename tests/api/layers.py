@@ -27,11 +27,11 @@ CORE = ['doorbell/base.h', 'doorbell/atomic.h', 'doorbell/queue.h', 'doorbell/wa
 ADAPT = CORE[:3]
 # Folder: what its files may include besides the headers of the core. Its own private header is one of them.
 FOLDERS = {
-    'src/core': ['doorbell.h', 'core/clock.h', 'core/core.h', 'core/probe.h'],
-    'src/sync': ['doorbell/permit.h', 'core/clock.h', 'sync/sync.h'],
-    'src/stream': ['core/clock.h', 'doorbell/collector.h', 'stream/collector.h', 'doorbell/pipe.h', 'stream/pipe.h',
+    'src/core': ['doorbell.h', 'core/clock.h', 'core/core.h', 'core/futex.h', 'core/probe.h'],
+    'src/sync': ['doorbell/permit.h', 'core/clock.h', 'core/futex.h'],
+    'src/stream': ['core/clock.h', 'core/futex.h', 'doorbell/collector.h', 'stream/collector.h', 'doorbell/pipe.h', 'stream/pipe.h',
                    'stream/words.h'],
-    'src/hub': ['doorbell/hub.h', 'core/clock.h', 'core/core.h', 'core/probe.h', 'hub/hub.h'],
+    'src/hub': ['doorbell/hub.h', 'core/clock.h', 'core/core.h', 'core/futex.h', 'core/probe.h', 'hub/hub.h'],
     'src/ipc': ['core/clock.h', 'doorbell/share.h', 'ipc/ipc.h', 'ipc/layout.h', 'ipc/peer.h', 'doorbell/watch.h', 'ipc/board.h',
                 'ipc/watch.h', 'doorbell/pipe.h', 'doorbell/share_pipe.h', 'ipc/stream.h', 'ipc/share_pipe.h',
                 'stream/words.h'],

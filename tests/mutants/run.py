@@ -70,7 +70,7 @@ def library(root, file, program):
     if file.startswith("src/"):
         layers.add(file.split("/")[1])
     sources = [path for layer in sorted(layers) for path in glob.glob(f"src/{layer}/*.c", root_dir=root)]
-    without = ["src/core/symbols.c"] + ["src/sync/futex.c"] * (program == "model/permit")
+    without = ["src/core/symbols.c"] + ["src/core/futex.c"] * (program == "model/permit")
     return [path for path in sources if path not in without]
 
 

@@ -291,7 +291,7 @@ MUTANTS = {
         "		link_remove(&w->link);\n		if (link_empty(&ours))\n			link_move_all(&slot->waiters, &ours);\n"
         "		bell_store_relaxed(&slot->n_waiters, slot->n_waiters - 1);\n		w->value", HUB_INJECT),
     "a waiter that is notified is not woken": (
-        WAKE_C, "			(void)syscall(FUTEX, wakes->list[i].futex, FUTEX_WAKE_PRIVATE, 1);", "			;", ("unit/hub_wait",)),
+        WAKE_C, "			bell__futex_wake(wakes->list[i].futex);", "			;", ("unit/hub_wait",)),
     "a client that sleeps is not rung": (
         WAKE_C, "	if (!bell__queue_must_ring(queue, before))\n		return;\n", "	return;\n", ("unit/hub_client",)),
     "a client that is rung late is not kept": (

@@ -12,8 +12,8 @@
 #include <time.h>
 #include <ucontext.h>
 
+#include "core/futex.h"
 #include "explore.h"
-#include "sync/sync.h"
 
 #define STACK 4096
 #define SAVED 64 /* below the frame of give_way: registers that it keeps for its caller */
