@@ -225,7 +225,7 @@ int main(int argc, char **argv)
 	struct bench_table table = {.title = "a stream to all readers, ns a KiB of input",
 		.rows = rows,
 		.count = 9,
-		.quantile = 0.5};
+		.quantile = BENCH_PAIRS};
 	size_t i;
 
 	bench_options(&o, argc, argv);

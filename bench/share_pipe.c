@@ -370,7 +370,7 @@ int main(int argc, char **argv)
 	struct bench_table t = {.title = "a stream between processes, ns a KiB or a round trip",
 		.rows = rows,
 		.count = sizeof(rows) / sizeof(rows[0]),
-		.quantile = BENCH_QUIET};
+		.quantile = BENCH_PAIRS};
 
 	bench_options(&o, argc, argv);
 	must(pipe(ready) == 0 && mkdtemp(dir));
