@@ -91,6 +91,12 @@ enum {
 /* A slot is the token and, in the bit above all tokens, the lap: 1 on even laps, so that a zero-filled
  * ring is empty. It is published when that bit is the one of the position at which it is looked for. */
 
+/** How long the waits of one thread were: private. */
+struct bell__spin {
+	uint32_t limit, budget; /* nanoseconds */
+	uint32_t misses;
+};
+
 /**
  * The queue. Made by bell_queue_new(); open only because the hot calls are inline: every field is
  * private. Three groups of lines by who writes them: nobody, producers, the receiver.
@@ -118,8 +124,7 @@ struct bell_queue {
 	uint8_t armed;		    /* I set ARMED or HOLE and have not yet seen it cleared */
 	uint8_t stop;		    /* fn asked dispatch to return */
 	uint64_t arms, holes, reads, kicks;
-	uint32_t spin_limit, spin_budget; /* nanoseconds; wait.h */
-	uint32_t spin_misses;
+	struct bell__spin spin; /* of wait.h */
 	uint32_t got;	  /* by the last wait, if it took all there was without sleeping or spinning */
 	uint8_t gathered; /* that one had let tokens gather before it took them */
 

@@ -27,7 +27,7 @@ CORE = ['doorbell/base.h', 'doorbell/atomic.h', 'doorbell/queue.h', 'doorbell/wa
 ADAPT = CORE[:3]
 # Folder: what its files may include besides the headers of the core. Its own private header is one of them.
 FOLDERS = {
-    'src/core': ['doorbell.h', 'core/clock.h', 'core/core.h', 'core/futex.h', 'core/probe.h'],
+    'src/core': ['doorbell.h', 'core/clock.h', 'core/core.h', 'core/futex.h', 'core/probe.h', 'core/spin.h'],
     'src/sync': ['doorbell/permit.h', 'core/clock.h', 'core/futex.h'],
     'src/stream': ['core/clock.h', 'core/futex.h', 'doorbell/collector.h', 'stream/collector.h', 'doorbell/pipe.h', 'stream/pipe.h',
                    'stream/words.h'],

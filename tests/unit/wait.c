@@ -260,7 +260,7 @@ static void *look_while_pinned(void *cpu)
 	CPU_SET(*(int *)cpu, &one);
 	ck_assert_int_eq(sched_setaffinity(0, sizeof(one), &one), 0);
 	q = queue_of(8, 0);
-	ck_assert_uint_eq(q->spin_limit, BELL_WAIT_SPIN_DEFAULT);
+	ck_assert_uint_eq(q->spin.limit, BELL_WAIT_SPIN_DEFAULT);
 	bell_queue_unref(q);
 	return NULL;
 }
@@ -276,7 +276,7 @@ START_TEST(on_one_cpu_a_new_queue_does_not_spin)
 		;
 	if (CPU_COUNT(&all) > 1) {
 		q = queue_of(8, 0);
-		ck_assert_uint_eq(q->spin_limit, BELL_WAIT_SPIN_DEFAULT);
+		ck_assert_uint_eq(q->spin.limit, BELL_WAIT_SPIN_DEFAULT);
 		bell_queue_unref(q);
 		join(spawn(look_while_pinned, &cpu)); /* one thread is, the process is not */
 	}
@@ -284,7 +284,7 @@ START_TEST(on_one_cpu_a_new_queue_does_not_spin)
 	CPU_SET(cpu, &one);
 	ck_assert_int_eq(sched_setaffinity(0, sizeof(one), &one), 0);
 	q = queue_of(8, 0);
-	ck_assert_uint_eq(q->spin_limit, 0);
+	ck_assert_uint_eq(q->spin.limit, 0);
 	bell_queue_unref(q);
 }
 
@@ -307,7 +307,7 @@ static void sleep_through_one(struct bell_queue *q)
 	bell_queue_notify(q, 3); /* of a queue that is born armed */
 	EXPECT(q, 3);
 	ck_assert_uint_eq(stats_of(q).arms, 0);
-	q->spin_budget = 0;
+	q->spin.budget = 0;
 	thread = spawn(notify_late, q);
 	ck_assert_int_eq(bell_queue_wait(q, &token, 1, -1), 1);
 	join(thread);
@@ -319,7 +319,7 @@ START_TEST(a_sleep_within_the_limit_makes_the_next_wait_spin_for_as_long)
 
 	bell_queue_set_spin(q, UINT32_MAX);
 	sleep_through_one(q);
-	ck_assert_uint_ge(q->spin_budget, 2000000);
+	ck_assert_uint_ge(q->spin.budget, 2000000);
 	bell_queue_unref(q);
 }
 
@@ -328,10 +328,10 @@ START_TEST(sleeps_beyond_the_limit_end_the_spinning_but_for_a_try_now_and_then)
 	struct bell_queue *q = queue_of(8, mode_of(_i));
 
 	bell_queue_set_spin(q, 1000);
-	q->spin_misses = 61;
+	q->spin.misses = 61;
 	sleep_through_one(q);
-	ck_assert_uint_eq(q->spin_budget, 0);
-	ck_assert_uint_eq(q->spin_misses, 62);
+	ck_assert_uint_eq(q->spin.budget, 0);
+	ck_assert_uint_eq(q->spin.misses, 62);
 	bell_queue_unref(q);
 }
 
@@ -345,7 +345,7 @@ static uint32_t budget_after_waits(unsigned mode, int64_t timeout_ns)
 	bell_queue_set_spin(q, 50000);
 	for (again = 0; again < 20; again++)
 		ck_assert_int_eq(bell_queue_wait(q, &token, 1, timeout_ns), -ETIMEDOUT);
-	budget = q->spin_budget;
+	budget = q->spin.budget;
 	bell_queue_unref(q);
 	return budget;
 }
