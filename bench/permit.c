@@ -21,7 +21,7 @@
 #include "bench.h"
 
 #define MANY   4096
-#define ROUNDS 200
+#define ROUNDS 2000
 
 /* One that waits and one that tells, in each direction. */
 struct line {
@@ -181,10 +181,10 @@ int main(int argc, char **argv)
 		{ROW("taken: mutex and condition", store_and_take, MANY, condition)},
 		{ROW("taken: eventfd", store_and_take, MANY, event)},
 		{ROW("taken: permit", store_and_take, MANY, permit), .rival = "taken: semaphore"},
-		{ROW("ping-pong: semaphore", ping_pong, ROUNDS, semaphore), .every = 5},
-		{ROW("ping-pong: mutex and condition", ping_pong, ROUNDS, condition), .every = 5},
-		{ROW("ping-pong: eventfd", ping_pong, ROUNDS, event), .every = 5},
-		{ROW("ping-pong: permit", ping_pong, ROUNDS, permit), .every = 5,
+		{ROW("ping-pong: semaphore", ping_pong, ROUNDS, semaphore), .every = 25},
+		{ROW("ping-pong: mutex and condition", ping_pong, ROUNDS, condition), .every = 25},
+		{ROW("ping-pong: eventfd", ping_pong, ROUNDS, event), .every = 25},
+		{ROW("ping-pong: permit", ping_pong, ROUNDS, permit), .every = 25,
 			.rival = "ping-pong: semaphore"},
 	};
 	struct bench_table table = {.title = "from one thread to another, ns",

@@ -140,7 +140,9 @@ BELL_PUBLIC BELL_NONNULL(1, 2) void bell_permit_prepare(
 BELL_PUBLIC BELL_NONNULL(1, 2) int bell_permit_enable(struct bell_permit *p, struct bell_waiter *w);
 
 /**
- * bell_permit_wait(): sleep until w is notified; queues it first if it is not.
+ * bell_permit_wait(): wait until w is notified; queues it first if it is not. Before it sleeps it spins,
+ * for a time that adapts to how long this thread's waits were: at most 50 us, soon 0 if they are
+ * longer, and always 0 where the process may run on one CPU only.
  * timeout_ns: nanoseconds on CLOCK_MONOTONIC; < 0: for ever; 0: do not block; INT64_MAX is fine.
  * Returns 0: notified, as enable's 1; -ETIMEDOUT; -EINTR: a signal handler ran while it slept; -EINVAL:
  * not prepared. A notification wins over errors.

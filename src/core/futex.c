@@ -8,7 +8,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <doorbell/atomic.h>
+
+#include "core/clock.h"
 #include "core/futex.h"
+#include "core/spin.h"
 
 /* The call that takes 64 bits of seconds, as the structure has them. */
 #ifdef SYS_futex_time64
@@ -16,6 +20,61 @@
 #else
 #define FUTEX SYS_futex
 #endif
+
+/* Of this thread. */
+static struct bell__spin *own_spin(void)
+{
+	static _Thread_local struct bell__spin spin;
+	static _Thread_local bool asked;
+
+	if (!asked)
+		bell__spin_set(&spin, bell__spin_default());
+	asked = true;
+	return &spin;
+}
+
+static bool look(const uint32_t *word, uint32_t value)
+{
+	int i;
+
+	for (i = 0; i < BELL__SPIN_TURNS; i++) {
+		if (bell_load_acquire(word) == value) /* N2 */
+			return true;
+		bell_pause();
+	}
+	return false;
+}
+
+bool bell__futex_spin(const uint32_t *word, uint32_t value, int64_t deadline, int64_t *ret_began)
+{
+	struct bell__spin *spin = own_spin();
+	const uint32_t budget = bell__spin_budget(spin);
+	int64_t began = 0, end, now;
+
+	if (budget && look(word, value)) { /* first without the clock */
+		bell__spin_learn(spin, 0);
+		return true;
+	}
+	if (spin->limit)
+		began = bell__now();
+	end = deadline - began < budget ? deadline : began + budget;
+	for (now = began; now < end; now = bell__now()) {
+		if (look(word, value)) {
+			bell__spin_learn(spin, now - began);
+			return true;
+		}
+	}
+	*ret_began = began;
+	return false;
+}
+
+void bell__futex_learn(int64_t began, int error)
+{
+	struct bell__spin *spin = own_spin();
+
+	if (spin->limit && error != -EINTR)
+		bell__spin_learn(spin, error ? BELL__SPIN_VAIN : bell__now() - began);
+}
 
 int bell__futex_wait(uint32_t *word, uint32_t value, int64_t deadline)
 {

@@ -10,6 +10,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Look at the word until it is value, acquire, for as long as the waits of this thread make worth while
+ * (spin.h), or to the deadline. Returns true if it was seen, and learns that; else *ret_began is when it
+ * began, for bell__futex_learn(). */
+bool bell__futex_spin(const uint32_t *word, uint32_t value, int64_t deadline, int64_t *ret_began);
+
+/* The wait that began then is over, as bell__futex_wait() said: learn it. */
+void bell__futex_learn(int64_t began, int error);
+
 /* Sleep while *word is value, until the deadline on CLOCK_MONOTONIC; INT64_MAX: none. Returns 0: woken, for
  * any reason or none, or *word was not value; -ETIMEDOUT; -EINTR: a signal handler ran. */
 int bell__futex_wait(uint32_t *word, uint32_t value, int64_t deadline);

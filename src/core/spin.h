@@ -3,8 +3,8 @@
  * spin.h: for how long to look before a sleep. It is learnt from how long the waits are, spun or slept:
  * one that was over within the limit raises the budget to twice its length, one that was longer or in vain
  * takes a quarter of it away, and when nothing is left a little is tried now and then, and more rarely the
- * full limit. So who waits for what comes soon stays awake, who waits for a trickle does not spin, and two that
- * wait for each other asleep find out that they need not.
+ * full limit. So who waits for what comes soon stays awake, who waits for a trickle does not spin, and two
+ * that wait for each other asleep find out that they need not.
  */
 #ifndef CORE_SPIN_H
 #define CORE_SPIN_H

@@ -288,19 +288,22 @@ static bool enqueue(struct bell_permit *p, struct bell_waiter *w)
 	return queue;
 }
 
-/* Sleep until the notifier has let go of w. Returns 0, or what ended the sleep before. */
+/* Spin, and then sleep, until the notifier has let go of w. Returns 0, or what ended the sleep before. */
 static int sleep_until(struct bell_waiter *w, int64_t deadline)
 {
 	uint32_t v = AWAKE;
+	int64_t began;
+	bool done;
 	int r = 0;
 
+	if (bell__futex_spin(&w->word, LET_GO, deadline, &began))
+		return 0;
 	(void)bell_cas_acq_rel(&w->word, &v, ASLEEP); /* N2: announce, if that is not done yet */
-	while (bell_load_acquire(&w->word) != LET_GO) { /* N2 */
-		if (r < 0)
-			return r;
+	while (!(done = bell_load_acquire(&w->word) == LET_GO) && r == 0) /* N2 */
 		r = bell__futex_wait(&w->word, ASLEEP, deadline);
-	}
-	return 0;
+	r = done ? 0 : r;
+	bell__futex_learn(began, r);
+	return r;
 }
 
 /* w is queued. True: it was notified, and is out. False: it was not, and with leave is out all the

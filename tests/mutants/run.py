@@ -66,7 +66,7 @@ FAULT = ["tests/fault/refuse.c", "tests/runner.c", "-Itests/fault", "-lcheck", *
 def library(root, file, program):
     """What to compile: the core, and the layer of the mutant's file. The core's inlines need no symbols here, and the
     explorer of permits has futexes of its own."""
-    layers = {"core", *(["ipc", "stream"] if program.startswith("ipc/") else [])}
+    layers = {"core", *(["ipc", "stream"] if program.startswith("ipc/") else ["sync"] if "permit" in program else [])}
     if file.startswith("src/"):
         layers.add(file.split("/")[1])
     sources = [path for layer in sorted(layers) for path in glob.glob(f"src/{layer}/*.c", root_dir=root)]

@@ -11,6 +11,7 @@ SINGLE_C = "src/core/single.c"
 HUB_H, HUB_C, RING_C = "src/hub/hub.h", "src/hub/hub.c", "src/hub/ring.c"
 WAITER_C, WAKE_C, CLIENT_C = "src/hub/waiter.c", "src/hub/wake.c", "src/hub/client.c"
 PERMIT = "src/sync/permit.c"
+FUTEX, SPIN = "src/core/futex.c", "src/core/spin.c"
 PEER, CONNECT, DRAIN = "src/ipc/peer.c", "src/ipc/connect.c", "src/ipc/drain.c"
 SHARE, ADMIT, NAME = "src/ipc/share.c", "src/ipc/admit.c", "src/ipc/name.c"
 BOARD_H, BOARD, OBSERVER = "src/ipc/board.h", "src/ipc/board.c", "src/ipc/observer.c"
@@ -369,6 +370,15 @@ MUTANTS = {
         "		if (bell_load_acquire(&w->word) == LET_GO)", explore("bound: who asks")),
     "a bound waiter that is cancelled keeps its queue": (
         PERMIT, "			q = w->queue;\n", "", ("unit/permit_bind",)),
+    "who spins for a permit sees it without its data (N2)": (
+        FUTEX, "		if (bell_load_acquire(word) == value) /* N2 */", "		if (bell_load_relaxed(word) == value)",
+        TSAN_PERMIT),
+    "a thread learns nothing from how long it waited for a permit": (
+        FUTEX, "		bell__spin_learn(spin, error ? BELL__SPIN_VAIN : bell__now() - began);", "		;",
+        ("unit/futex",)),
+    "on one processor a thread spins for a permit": (
+        SPIN, "	return alone && CPU_COUNT(&cpus) == 1 ? 0 :", "	return alone && CPU_COUNT(&cpus) == 0 ? 0 :",
+        ("unit/futex",)),
     # -- the broadcast pipe --------------------------------------------------------------------
     "a write does not ask whether the stream has ended meanwhile (B1)": (
         PIPE, "	return bell_cas_acq_rel(&p->tail, &tail, (position + n) << BELL__PIPE_SHIFT); /* B1 */",
