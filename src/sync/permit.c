@@ -358,11 +358,12 @@ static int note(struct bell_waiter *w)
 	return 1;
 }
 
-int bell_permit_enable(struct bell_permit *p, struct bell_waiter *w)
+/* What enable returns when there is nothing to be taken without the lock. */
+static BELL_COLD int enable(struct bell_permit *p, struct bell_waiter *w)
 {
 	switch (w->phase) {
 	case PREPARED:
-		if (take(p, w) || !enqueue(p, w))
+		if (!enqueue(p, w))
 			return note(w);
 		w->phase = QUEUED;
 		return 0;
@@ -376,6 +377,11 @@ int bell_permit_enable(struct bell_permit *p, struct bell_waiter *w)
 	default:
 		return -EINVAL;
 	}
+}
+
+int bell_permit_enable(struct bell_permit *p, struct bell_waiter *w)
+{
+	return w->phase == PREPARED && take(p, w) ? note(w) : enable(p, w);
 }
 
 int bell_permit_bind(
@@ -404,14 +410,15 @@ int bell_permit_bind(
 	return r;
 }
 
-int bell_permit_wait(struct bell_permit *p, struct bell_waiter *w, int64_t timeout_ns)
+/* What wait returns then. */
+static BELL_COLD int wait_for(struct bell_permit *p, struct bell_waiter *w, int64_t timeout_ns)
 {
 	int r;
 
 	if (w->phase == PREPARED && timeout_ns == 0) /* not worth to be queued for */
-		return take(p, w) ? note(w) - 1 : -ETIMEDOUT;
+		return -ETIMEDOUT;
 	if (w->phase != QUEUED) {
-		r = bell_permit_enable(p, w);
+		r = enable(p, w);
 		if (r != 0)
 			return r < 0 ? r : 0;
 	} else if (w->bound) {
@@ -424,6 +431,11 @@ int bell_permit_wait(struct bell_permit *p, struct bell_waiter *w, int64_t timeo
 	}
 	(void)note(w);
 	return 0;
+}
+
+int bell_permit_wait(struct bell_permit *p, struct bell_waiter *w, int64_t timeout_ns)
+{
+	return w->phase == PREPARED && take(p, w) ? note(w) - 1 : wait_for(p, w, timeout_ns);
 }
 
 void bell_permit_cancel(struct bell_permit *p, struct bell_waiter *w)
