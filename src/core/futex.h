@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * futex.h: waiting for a word of memory, among the threads of one process. A header of its own, so that a
- * test can put a scheduler in its place. None of it changes errno, or is a point of cancellation: no thread
- * leaves with its waiter still queued.
+ * test can put a scheduler in its place. Neither wait nor wake changes errno, or is a point of
+ * cancellation: no thread leaves with its waiter still queued.
  */
 #ifndef CORE_FUTEX_H
 #define CORE_FUTEX_H
