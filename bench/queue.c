@@ -23,7 +23,7 @@ struct ready {
 	size_t count, each;
 };
 
-static uint32_t taken[MILLION], many[64];
+static uint32_t taken[MILLION], many[TOKENS];
 static uint8_t cell[2];
 
 static void exchange_once(struct bench_row *row)
@@ -86,19 +86,29 @@ static void notify_new(struct bench_row *row)
 	bench_add_since(row, start);
 }
 
-static void notify_many(struct bench_row *row)
+static void notify_many(struct bench_row *row, uint32_t each)
 {
 	int64_t start;
 	uint32_t token, i;
 
 	drain(row->state);
 	start = bench_now();
-	for (token = 0; token < row->n; token += 64) {
-		for (i = 0; i < 64; i++)
+	for (token = 0; token < row->n; token += each) {
+		for (i = 0; i < each; i++)
 			many[i] = token + i;
-		bell_queue_notify_many(row->state, many, 64);
+		bell_queue_notify_many(row->state, many, each);
 	}
 	bench_add_since(row, start);
+}
+
+static void notify_64(struct bench_row *row)
+{
+	notify_many(row, 64);
+}
+
+static void notify_all(struct bench_row *row)
+{
+	notify_many(row, TOKENS);
 }
 
 static void notify_conflated(struct bench_row *row)
@@ -220,7 +230,12 @@ int main(int argc, char **argv)
 			.skipped = no_single},
 		{.name = "notify, new, 64 in one call",
 			.n = TOKENS,
-			.batch = notify_many,
+			.batch = notify_64,
+			.state = q,
+			.rival = "two exchanges"},
+		{.name = "notify, new, 4096 in one call",
+			.n = TOKENS,
+			.batch = notify_all,
 			.state = q,
 			.rival = "two exchanges"},
 		{.name = "notify, conflated",
