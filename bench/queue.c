@@ -111,6 +111,36 @@ static void notify_all(struct bench_row *row)
 	notify_many(row, TOKENS);
 }
 
+/* Every other token is queued before, so that half of the notifies are conflated. */
+static void notify_mixed(struct bench_row *row)
+{
+	int64_t start;
+	uint32_t token;
+
+	drain(row->state);
+	for (token = 0; token < row->n; token += 2)
+		bell_queue_notify(row->state, token);
+	start = bench_now();
+	fill(row->state, row->n);
+	bench_add_since(row, start);
+}
+
+static void notify_all_mixed(struct bench_row *row)
+{
+	int64_t start;
+	uint32_t token;
+
+	drain(row->state);
+	for (token = 0; token < row->n; token++) {
+		many[token] = token;
+		if (token % 2 == 0)
+			bell_queue_notify(row->state, token);
+	}
+	start = bench_now();
+	bell_queue_notify_many(row->state, many, TOKENS);
+	bench_add_since(row, start);
+}
+
 static void notify_conflated(struct bench_row *row)
 {
 	int64_t start;
@@ -238,6 +268,15 @@ int main(int argc, char **argv)
 			.batch = notify_all,
 			.state = q,
 			.rival = "two exchanges"},
+		{.name = "notify, every other one new",
+			.n = TOKENS,
+			.batch = notify_mixed,
+			.state = q},
+		{.name = "notify, every other one new, 4096 in one call",
+			.n = TOKENS,
+			.batch = notify_all_mixed,
+			.state = q,
+			.rival = "notify, every other one new"},
 		{.name = "notify, conflated",
 			.n = TOKENS,
 			.batch = notify_conflated,

@@ -53,7 +53,7 @@ extern "C" {
 #endif
 
 /* ThreadSanitizer does not understand fences: built under it, the flags are changed by
- * exchanges only, which it does understand and which order at least as much. */
+ * read-modify-writes only, which it does understand and which order at least as much. */
 #if defined(__SANITIZE_THREAD__)
 #define BELL_TSAN 1
 #elif defined(__has_feature)

@@ -103,7 +103,7 @@ struct bell__spin {
  */
 struct bell_queue {
 	/* Written when made, and limit once by close. */
-	uint8_t *flags;	   /* [capacity] 1: the token is queued, or is just being queued */
+	uint8_t *flags;	   /* [capacity] not 0: the token is queued, or is just being queued */
 	uint32_t *slots;   /* [size] the ring */
 	uint32_t mask;	   /* size - 1; size is capacity rounded up to a power of two */
 	uint32_t limit;	   /* tokens below it are accepted: capacity; 0: closed, or a single producer */
@@ -131,6 +131,7 @@ struct bell_queue {
 	/* Written rarely, by anyone. */
 	BELL_ALIGNED uint64_t rings;
 	uint64_t heals;
+	uint64_t marks; /* of many.c: those that are taken */
 	uint32_t refs;
 };
 
@@ -206,7 +207,10 @@ BELL_PUBLIC BELL_NONNULL(1) uint32_t bell_queue_capacity(const struct bell_queue
 BELL_INLINE BELL_NONNULL(1) int bell_queue_notify(struct bell_queue *q, uint32_t token);
 
 /**
- * bell_queue_notify_many(): the same for n tokens, in their order, with at most one write(2) in all.
+ * bell_queue_notify_many(): the same for n tokens, with one reservation and at most one write(2) in all.
+ * Those newly queued stand side by side, in their order: tokens of others come before or after them.
+ * (Unless 64 other calls are under way whose tokens, too, are new in more than 64 separate runs: then by 64
+ * runs at a time.) They are delivered once all have been claimed; who notifies one before is conflated.
  * n: 0 .. INT_MAX; a token may stand there twice. Returns how many were newly queued; -EINVAL if any
  * token is not below capacity or n is too large (nothing is then notified); else -ESHUTDOWN: closed. With
  * n 0, tokens may be NULL: that asks whether it is closed, and is any thread's whatever the producers.
@@ -282,23 +286,30 @@ BELL_PUBLIC BELL_NONNULL(1, 2) void bell_queue_stats(
 BELL_PUBLIC BELL_COLD int bell_queue_notify_refused(struct bell_queue *q, uint32_t token);
 BELL_PUBLIC BELL_COLD int bell_queue_notify_slow(struct bell_queue *q, uint64_t before);
 
-/* Raise the flag of a token: 1 if it is now ours to queue, 0 if somebody else's notification, not
- * yet polled, stands for ours. The plain look is a hint that spares the cache line; what decides is
- * the look behind the fence, or the exchange. */
-static inline int bell__queue_claim(struct bell_queue *q, uint32_t token)
+/* Raise a flag from 0 to mark: 1 if its token is now ours to queue, 0 if somebody else's notification, not
+ * yet polled, stands for ours. The plain look is a hint that spares the cache line; what decides is the
+ * look behind the fence, or the compare-and-swap, which leaves a flag alone that is up. */
+static BELL_ALWAYS_INLINE int bell__queue_raise(uint8_t *flag, uint8_t mark)
 {
-	uint8_t *flag = &q->flags[token];
+	uint8_t down;
 
-	if (BELL_TSAN)
-		return bell_exchange_acq_rel(flag, 1) == 0; /* F1, F2 */
 	do {
-		if (bell_load_relaxed(flag)) { /* a hint */
-			bell_fence_full();     /* F1: our data before the look; poll: clear before data */
+		/* A hint; and for who does not know fences, what orders. */
+		if (BELL_TSAN ? bell_fetch_add_acq_rel(flag, 0) /* F1, F2 */
+			      : bell_load_relaxed(flag)) {
+			bell_fence_full(); /* F1: our data before the look; poll: clear before data */
 			if (bell_load_relaxed(flag)) /* F1: behind the fence */
 				return 0;
 		}
-	} while (bell_exchange_acq_rel(flag, 1)); /* F2: the clear in poll: the slot is free again */
+		down = 0;
+		BELL_INJECT(raising);
+	} while (!bell_cas_acq_rel(flag, &down, mark)); /* F2: the clear in poll: the slot is free again */
 	return 1;
+}
+
+static BELL_ALWAYS_INLINE int bell__queue_claim(struct bell_queue *q, uint32_t token)
+{
+	return bell__queue_raise(&q->flags[token], 1);
 }
 
 static inline uint32_t bell__queue_lap(uint64_t position, uint32_t mask)

@@ -34,6 +34,11 @@ static inline bool bell__queue_closed(struct bell_queue *q)
 int bell__single_notify_many(struct bell_queue *q, const uint32_t *tokens, size_t n);
 int bell__single_arm(struct bell_queue *q, bool level);
 
+/* many.c: queue those of n tokens that are not queued yet, and ring if need be. Returns tail as the last
+ * reservation found it, for CLOSED; *ret_queued counts the new ones. Any thread. */
+uint64_t bell__queue_many(
+	struct bell_queue *q, const uint32_t *tokens, size_t n, size_t *ret_queued);
+
 /* queue.c: the bell, and the receiver's accounts of it. */
 
 /* Announce-or-claim is decided on one word: of all who see ARMED or HOLE, one clears it and rings. Any

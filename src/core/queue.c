@@ -25,7 +25,7 @@
 
 #define FLAGS (unsigned)(BELL_QUEUE_EDGE | BELL_QUEUE_SINGLE_PRODUCER)
 
-/* Tokens handled in one go by dispatch and notify_many: a chunk of stack. */
+/* Tokens that dispatch takes in one go: a chunk of stack. */
 #define CHUNK 64
 
 static long membarrier(int command)
@@ -201,52 +201,6 @@ int bell_queue_notify_slow(struct bell_queue *q, uint64_t before)
 	return before & BELL__CLOSED ? -ESHUTDOWN : 1;
 }
 
-/* Queue those of n tokens that are not queued yet: a reservation for each chunk, one ring in all.
- * Returns tail as the last reservation found it, for CLOSED; *ret_queued counts the new ones. */
-static uint64_t enqueue(struct bell_queue *q, const uint32_t *tokens, size_t n, size_t *ret_queued)
-{
-	uint32_t claimed[CHUNK];
-	uint64_t before = 0;
-	bool ring = false;
-	size_t i = 0, j, k;
-
-	*ret_queued = 0;
-	while (i < n && !(before & BELL__CLOSED)) {
-		for (k = 0; i < n && k < CHUNK; i++)
-			if (bell__queue_claim(q, tokens[i]))
-				claimed[k++] = tokens[i];
-		if (k == 0)
-			break;
-		BELL_INJECT(claimed);
-		before = bell_fetch_add_acq_rel(&q->tail, k * BELL__POSITION); /* T1, A1 */
-		for (j = 0; j < k; j++)
-			bell__queue_publish(q, (before >> BELL__SHIFT) + j, claimed[j]);
-		ring |= bell__queue_must_ring(q, before);
-		*ret_queued += k;
-	}
-	if (ring)
-		bell__claim_and_ring(q);
-	return before;
-}
-
-int bell_queue_notify_many(struct bell_queue *q, const uint32_t *tokens, size_t n)
-{
-	uint64_t before;
-	size_t i, queued;
-
-	if (n > INT_MAX)
-		return -EINVAL;
-	for (i = 0; i < n; i++)
-		if (tokens[i] >= q->capacity)
-			return -EINVAL;
-	if (bell__queue_closed(q)) /* close races: T1 decides, or A2 */
-		return -ESHUTDOWN;
-	if (bell__queue_is_single(q))
-		return bell__single_notify_many(q, tokens, n);
-	before = enqueue(q, tokens, n, &queued);
-	return before & BELL__CLOSED ? -ESHUTDOWN : (int)queued;
-}
-
 int bell_queue_close(struct bell_queue *q)
 {
 	bell_store_relaxed(&q->limit, 0);  /* a short cut: who still sees it open meets CLOSED below */
@@ -395,7 +349,7 @@ static size_t hand_out(struct bell_queue *q, size_t max, bell_token_fn fn, void 
 	while (i < n && !q->stop)
 		fn(userdata, tokens[i++]);
 	if (i < n)
-		(void)enqueue(q, tokens + i, n - i, &queued);
+		(void)bell__queue_many(q, tokens + i, n - i, &queued);
 	return i;
 }
 

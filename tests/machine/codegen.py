@@ -6,7 +6,7 @@ The compilers at hand translate the queue to x86-64 and arm64 assembly. Of each 
 events are kept that matter to other threads: a word is object:event, and "?" is a plain look at a
 shared object. NEXT says which events may follow which on any way through the function, so the layout
 of the blocks is the compiler's affair. One rule stands over all: no read-modify-write of a flag,
-tail or state does less than acquire and release.
+tail, state or marks does less than acquire and release.
 
 On arm64 each order is an instruction of its own, so relaxing any of them shows: mutants.py tries it.
 x86 cannot show the loads and stores.
@@ -52,12 +52,14 @@ NEXT = {
         'membarrier': 'slot:acquire',  # A2
         'write': 'end',
     },
-    'bell_queue_notify_many': {
-        'fence': 'flag?',
+    'bell__queue_many': {
+        'fence': 'flag?',  # F1: the look behind the fence
         '<fence': 'flag?',
-        'tail?': '~flag? tail:rmw end',
-        '<tail?': 'slot:release ~tail:rmw ~start',  # start: a look whether it is closed
-        '<write': 'tail:rmw read',  # of those who find the receiver armed one clears that and rings
+        'flag:rmw': 'flag? tail:rmw ~marks:rmw ~ring ~end',  # F2; ~: for none claimed, as far as a compiler knows
+        'tail:rmw': 'flag? slot:release ~tail?',  # T1, A1
+        'flag:up': 'slot:release',  # S1
+        'slot:release': 'flag? slot:release tail?',  # A2: the look at HOLE, behind all slots
+        'tail?': 'marks:rmw ring end ~flag? ~tail:rmw',  # M1: behind the flags; ~: where no mark is left
     },
     'bell_queue_poll': {
         'start': 'slot:acquire ~flag:release ~fence ~end',  # ~: for max 0, as far as a compiler knows
@@ -105,7 +107,7 @@ X86_NEXT = {
 }
 
 # Where the fields lie that other threads change, on 64-bit machines; None: statistics.
-FIELDS = {128: 'tail', 136: 'state', 384: None, 392: None, 400: 'refs'}
+FIELDS = {128: 'tail', 136: 'state', 384: None, 392: None, 400: 'marks', 408: 'refs'}
 
 # Builds: name, machine, compiler with its options. arm64 in its first form, with the single
 # instructions of ARMv8.1, and with the calls that gcc makes if it is to decide at run time.
@@ -144,10 +146,10 @@ def offset(before, operand):
         m = re.match(r'add %s, (?!sp)\w+, #?(\d+)$|leaq (\d+)\(%%(?!rsp)\w+\), %%%s$' % (here, here), line)
         if m:
             return far + int(m[1] or m[2])
-        m = re.match(r'mov %s, (x\d+)$|movq %%(\w+), %%%s$|ldr %s, (\[sp.*\])$|str (\w+), %s$'
-                     % (here, here, here, here), line)
+        m = re.match(r'mov %s, (x\d+)$|movq %%(\w+), %%?%s$|(?:ldr %s, (\[sp.*\])|movq (\d*\(%%rsp\)), %%%s)$|'
+                     r'str (\w+), %s$' % (here, here, here, here, here), line)
         if m:
-            place = m[1] or m[2] or m[3] or m[4]
+            place = next(filter(None, m.groups()))
         elif re.match(r'ldr %s, |movq .*\), %%%s$|csel %s, |cmov\w+ .*, %%%s$' % (here, here, here, here), line):
             return None
     return far
@@ -192,7 +194,7 @@ def event_x86(before, line):
     """Plain loads acquire here and cannot be told from others: slot:acquire is never seen."""
     if re.match(r'lock (addl|orl|orq) \$0, ?-?\d*\(%rsp\)|mfence', line):
         return 'fence'
-    m = re.match(r'lock \w+?([lq]) .*?(\d*\(.*\))', line) or re.match(r'xchg(b) .*?(\d*\(.*\))', line)
+    m = re.match(r'lock \w+?([blq]) .*?(\d*\(.*\))', line)
     if m:
         return change(before, m[2], SIZES[m[1]], True)
     if re.match(r'movb \$0, 0?\(', line):
@@ -322,7 +324,7 @@ class DoesNotCompile(Exception):
 def problems(root, machine, compiler, level):
     """What is wrong in the machine code of the tree at root: a list of sentences."""
     wrong, seen = [], set()
-    for file in ('symbols', 'queue', 'single'):
+    for file in ('symbols', 'queue', 'single', 'many'):
         status, assembly = tap.run(compiler + [
             level, '-std=gnu11', '-D_GNU_SOURCE', '-fno-asynchronous-unwind-tables', '-S', '-o', '-',
             '-I', os.path.join(root, 'include'), '-I', os.path.join(root, 'src'),
@@ -334,7 +336,7 @@ def problems(root, machine, compiler, level):
             seen.add(name)
             pairs = follow(inlined(functions, name), machine)
             wrong += ['%s: %s' % (name, word) for word in sorted({b for _, b in pairs})
-                      if re.match(r'(flag|tail|state):weak', word)]
+                      if re.match(r'(flag|tail|state|marks):weak', word)]
             wrong += compare(name, machine, pairs)
     return wrong + ['%s: not found' % name for name in set(NEXT) - seen]
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """mutants.py SOURCE: the check of machine code can fail: every order of the queue, taken away alone.
 
-Two kinds. Weakened: each operation that orders, wherever it stands in queue.h, queue.c and single.c, once for each
+Two kinds. Weakened: each operation that orders, wherever it stands in queue.h, queue.c, single.c and many.c, once for each
 weaker order it could have, and each of atomic.h's own that these use. They are found in the sources, so one that is
 added tomorrow is tried, too. Moved: the rest, each a text that stands exactly once, and what replaces it.
 A mutant is caught if codegen.py finds something wrong in what is compiled from a copy with it.
@@ -16,7 +16,7 @@ import codegen
 import tap
 
 ATOMIC, HEADER, SOURCE = 'include/doorbell/atomic.h', 'include/doorbell/queue.h', 'src/core/queue.c'
-SINGLE = 'src/core/single.c'
+SINGLE, MANY = 'src/core/single.c', 'src/core/many.c'
 
 WEAKER = {'acq_rel': ('acquire', 'release'), 'acquire': ('relaxed',), 'release': ('relaxed',),
           'full': ('compiler',)}
@@ -38,14 +38,14 @@ MOVED = {
 	return BELL_UNLIKELY(ring) ? bell_queue_notify_slow(q, before) : 1;
 """),
     'the hint decides that a notify is conflated': (HEADER, """\
-			bell_fence_full();     /* F1: our data before the look; poll: clear before data */
+			bell_fence_full(); /* F1: our data before the look; poll: clear before data */
 			if (bell_load_relaxed(flag)) /* F1: behind the fence */
 				return 0;
 """, """\
 			return 0;
 """),
     'the fence of a conflated notify comes after the look': (HEADER, """\
-			bell_fence_full();     /* F1: our data before the look; poll: clear before data */
+			bell_fence_full(); /* F1: our data before the look; poll: clear before data */
 			if (bell_load_relaxed(flag)) /* F1: behind the fence */
 				return 0;
 """, """\
@@ -55,10 +55,32 @@ MOVED = {
 			}
 """),
     'the flag goes up by a store': (HEADER, """\
-	} while (bell_exchange_acq_rel(flag, 1)); /* F2: the clear in poll: the slot is free again */
+	} while (!bell_cas_acq_rel(flag, &down, mark)); /* F2: the clear in poll: the slot is free again */
 """, """\
+		bell_store_relaxed(flag, mark);
+	} while (down);
+"""),
+    'the look at HOLE goes before the slots of a batch': (MANY, """\
+			publish(q, before >> BELL__SHIFT, tokens + i, &c);
+			ring |= bell__queue_must_ring(q, before);
+""", """\
+			ring |= bell__queue_must_ring(q, before);
+			publish(q, before >> BELL__SHIFT, tokens + i, &c);
+"""),
+    'a mark is given back before its flags have moved on': (MANY, """\
+			publish(q, before >> BELL__SHIFT, tokens + i, &c);
+""", """\
+			if (c.mark)
+				give_mark_back(q, c.mark);
+			c.mark = 0;
+			publish(q, before >> BELL__SHIFT, tokens + i, &c);
+"""),
+    'a flag moves on from its mark after its slot': (MANY, """\
+		bell_store_relaxed(flag, 1); /* before the slot: S1; so poll's clear is a later store */
+		bell__queue_publish(q, position++, *token);
+""", """\
+		bell__queue_publish(q, position++, *token);
 		bell_store_relaxed(flag, 1);
-	} while (0);
 """),
     'arm does not look at the slot first': (SOURCE, """\
 	if (bell__queue_published(q, head)) /* step 0: before the fd is touched */
@@ -139,23 +161,24 @@ def weaker_forms(atomic):
 
 def mutants():
     """Yield (name, file, its text with one order taken away)."""
-    for file in (HEADER, SOURCE, SINGLE):
+    used = set()
+    for file in (HEADER, SOURCE, SINGLE, MANY):
         text = tap.read(file)
         code = tap.code_of(text)
         lines = code.split('\n')
         inside = {n: f for f, first, last in tap.functions(text) for n in range(first, last + 1)}
         for m in re.finditer(r'\bbell_(\w+?)_(acq_rel|acquire|release|full|compiler)\(', code):
             line = code.count('\n', 0, m.start()) + 1
-            if m[1] + '_' + m[2] in UNSEEN or 'BELL_TSAN' in lines[line - 2]:
+            if m[1] + '_' + m[2] in UNSEEN or 'BELL_TSAN' in lines[line - 2] + lines[line - 1]:
                 continue
+            used.add(m[1] + '_' + m[2])
             for weak in WEAKER[m[2]]:
                 yield ('%s: bell_%s_%s in %s, line %d, is %s' % (os.path.basename(file), m[1], m[2],
                        inside[line], line, weak), file, text[:m.start(2)] + weak + text[m.end(2):])
 
     atomic = tap.read(ATOMIC).replace('\\\n', ' ')
-    used = ''.join(tap.read(file) for file in (HEADER, SOURCE, SINGLE))
     for m in re.finditer(r'^#define bell_(\w+)\(.*__ATOMIC_(?!RELAXED).*\n', atomic, re.M):
-        if m[1] not in UNSEEN and 'bell_%s(' % m[1] in used:
+        if m[1] in used:
             relaxed = re.sub(r'__ATOMIC_\w+', '__ATOMIC_RELAXED', m[0])
             yield 'atomic.h: bell_%s is relaxed' % m[1], ATOMIC, atomic.replace(m[0], relaxed)
     fence = '#else\n\t__atomic_thread_fence(__ATOMIC_SEQ_CST)'

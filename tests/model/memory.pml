@@ -118,8 +118,10 @@ end:
 #define ALL_DRAINED (DRAINED(0) && DRAINED(1))
 #elif CPUS == 3
 #define ALL_DRAINED (DRAINED(0) && DRAINED(1) && DRAINED(2))
-#else
+#elif CPUS == 4
 #define ALL_DRAINED (DRAINED(0) && DRAINED(1) && DRAINED(2) && DRAINED(3))
+#else
+#define ALL_DRAINED (DRAINED(0) && DRAINED(1) && DRAINED(2) && DRAINED(3) && DRAINED(4))
 #endif
 
 #endif

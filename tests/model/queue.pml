@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * queue.pml: the protocol of the token queue, for SPIN: notify, claim, poll, arm, close, and the loop
- * around them, in the order of include/doorbell/queue.h and src/core/queue.c.
+ * around them, in the order of include/doorbell/queue.h, src/core/queue.c and many.c.
  *
  * One atomic block is one load, store, read-modify-write or system call, and what its thread then
  * works out for itself; never two of them. The labels F1 ... A2 are those of docs/ORDERING.md. run.py
@@ -14,6 +14,8 @@
  *            bell_queue_dispatch. FORGETS: does not heed arm's 0 (level)
  *   BUDGET   the most tokens of a poll, or of a dispatch
  *   PRODUCERS, NOTIFIES (of each), TOKENS, SIZE (of the ring)
+ *   BATCH    1: the first TOKENS producers are one thread, which notifies all tokens by batches whose claims
+ *            stand at a mark, each token twice in each batch. 2: the next TOKENS are another such thread
  *   CLOSE    somebody closes. PROMISE_ALL: then whatever was told 0 or 1 is held to, not only what
  *            was told so before close began
  *   SPURIOUS how often the loop wakes for another reason. STRAY: a stranger writes the fd once
@@ -37,6 +39,9 @@
 #endif
 #ifndef SPURIOUS
 #define SPURIOUS 0
+#endif
+#ifndef BATCH
+#define BATCH 0
 #endif
 #ifndef TURNS
 #define TURNS 4 /* wake-ups and refused arms for nothing, without a step of the others */
@@ -84,7 +89,7 @@ bit kicked; /* the receiver's own */
 byte read_to;	   /* slots below have been read */
 byte ringing;	   /* claimed, and not yet written */
 bit answered;	   /* the last announcement was claimed */
-byte live = PRODUCERS + CLOSE; /* of them, those that are not through */
+byte live = PRODUCERS - BATCH * (TOKENS - 1) + CLOSE; /* threads of them that are not through */
 #if CLOSE
 bit closing;
 byte promised[PRODUCERS];
@@ -160,8 +165,8 @@ inline ring()
 
 proctype producer(byte id)
 {
-	byte n, at;
-	bit f, must_ring, refused;
+	byte n, at, f;
+	bit was, must_ring, refused;
 
 next:
 	atomic { ROOM(id); MOVED; n++; STORE(id, DATUM(id), n) }; /* the caller's data */
@@ -212,12 +217,18 @@ raise:
 	atomic {
 		RMW(id, FLAG(TOKEN(id))); /* F2 */
 		MOVED;
-		f = mem[FLAG(TOKEN(id))];
+		f = mem[FLAG(TOKEN(id))] != 0;
+#ifdef M_CLAIM_BLINDLY
 		mem[FLAG(TOKEN(id))] = 1;
+#endif
 #endif
 		if
 		:: f -> f = 0; goto claim
+#ifndef M_RAISE_NOT_ATOMIC
+		:: else -> mem[FLAG(TOKEN(id))] = 1
+#else
 		:: else
+#endif
 		fi
 	};
 
@@ -276,7 +287,7 @@ raise:
 		:: else -> must_ring = 0
 		fi
 	};
-	claim_and_ring(id, f);
+	claim_and_ring(id, was);
 	atomic {
 		if
 		:: refused -> goto through
@@ -315,6 +326,185 @@ accepted:
 through:
 	atomic { n = 0; at = 0; f = 0; refused = 0; live-- }
 }
+
+#if BATCH
+/* The marks that are taken. No store but only read-modify-writes change it, as tail. */
+bit taken_2, taken_3;
+
+#define IN_BATCH(i) (((i) / 2 + first) % TOKENS) /* each token twice, in any order */
+
+proctype batch(byte id)
+{
+	byte n, at, f, i, k, mark;
+	bit was, must_ring, refused, first;
+
+next:
+	n++;
+	if
+	:: first = 0
+#if TOKENS > 1
+	:: first = 1
+#endif
+	fi;
+	do
+	:: i < TOKENS -> atomic { ROOM(id); MOVED; STORE(id, DATUM(id + i), n); i++ } /* the caller's data */
+	:: else -> break
+	od;
+#if CLOSE
+	atomic {
+		MOVED;
+		LOAD(id, LIMIT, f);
+		if
+		:: f -> goto through
+		:: else
+		fi
+	};
+#endif
+	atomic {
+		RMW_TAIL(id); /* M1 */
+		MOVED;
+		i = 0;
+		if
+#ifndef M_MARK_SHARED
+		:: taken_2 -> taken_3 = 1; mark = 3
+#endif
+		:: else -> taken_2 = 1; mark = 2
+		fi
+	};
+
+claim:
+	atomic {
+		MOVED;
+		LOAD(id, FLAG(IN_BATCH(i)), f); /* a hint */
+		if
+		:: !f -> goto raise
+		:: else -> f = 0
+		fi
+	};
+	atomic {
+		FENCE(id); /* F1 */
+		MOVED;
+		LOAD(id, FLAG(IN_BATCH(i)), f);
+		if
+		:: f -> f = 0; goto claimed
+		:: else
+		fi
+	};
+raise:
+	atomic {
+		RMW(id, FLAG(IN_BATCH(i))); /* F2 */
+		MOVED;
+		if
+		:: mem[FLAG(IN_BATCH(i))] != 0 -> goto claim
+		:: else -> mem[FLAG(IN_BATCH(i))] = mark; k++
+		fi
+	};
+claimed:
+	atomic {
+		i++;
+		if
+		:: i < 2 * TOKENS -> goto claim
+		:: else -> i = 0
+		fi;
+		if
+		:: k == 0 -> goto given
+		:: else
+		fi
+	};
+	atomic {
+		RMW_TAIL(id); /* T1, A1 */
+		MOVED;
+		at = position;
+		position = position + k;
+		assert(at + k - 1 - read_to < SIZE);
+		must_ring = armed || closed;
+		refused = closed
+	};
+#ifdef M_MARK_BACK_EARLY
+	atomic { FENCE(id); MOVED; taken_2 = taken_2 && mark != 2; taken_3 = taken_3 && mark != 3 };
+#endif
+
+look:
+	atomic {
+		MOVED;
+		LOAD(id, FLAG(IN_BATCH(i)), f); /* M1 */
+		if
+#ifdef M_LOOK_TAKES_ANY
+		:: f == 0 -> goto further
+#else
+		:: f != mark -> goto further
+#endif
+		:: else
+		fi
+	};
+#if !defined(M_MARK_STAYS) && !defined(M_MARK_LATE)
+	atomic { ROOM(id); MOVED; STORE(id, FLAG(IN_BATCH(i)), 1) };
+#endif
+	atomic {
+		ROOM(id);
+		MOVED;
+		RELEASE(id, SLOT(at), 2 * IN_BATCH(i) + LAP(at)); /* S1 */
+		at++;
+		k--
+	};
+#ifdef M_MARK_LATE
+	atomic { ROOM(id); MOVED; STORE(id, FLAG(IN_BATCH(i)), 1) };
+#endif
+further:
+	atomic {
+		f = 0;
+		i++;
+		if
+		:: k > 0 -> assert(i < 2 * TOKENS); goto look
+		:: else -> i = 0; at = 0
+		fi
+	};
+	atomic {
+		MOVED;
+		must_ring = must_ring || hole /* A2: the fence is the receiver's membarrier */
+	};
+given:
+	atomic {
+#ifdef M_MARK_BACK_RELAXED
+		RMW_TAIL(id);
+#else
+		FENCE(id); /* M1: its release */
+#endif
+		MOVED;
+#ifndef M_MARK_BACK_EARLY
+		taken_2 = taken_2 && mark != 2;
+		taken_3 = taken_3 && mark != 3;
+#endif
+		mark = 0;
+		if
+		:: !must_ring -> goto accepted
+		:: else -> must_ring = 0
+		fi
+	};
+	claim_and_ring(id, was);
+	atomic {
+		if
+		:: refused -> goto through
+		:: else
+		fi
+	};
+accepted:
+	atomic {
+#if CLOSE
+		if
+		:: !closing -> promised[id] = n; promised[id + TOKENS - 1] = n
+		:: else
+		fi;
+#endif
+		if
+		:: n < NOTIFIES -> goto next
+		:: else
+		fi
+	};
+through:
+	atomic { n = 0; f = 0; refused = 0; first = 0; live-- }
+}
+#endif
 
 #if CLOSE
 proctype closer()
@@ -418,8 +608,8 @@ inline will_wake()
 proctype receiver()
 {
 	byte head, n, i, s, owed, taken, done, idle, quiet, wakes;
-	byte out[SIZE], seen[PRODUCERS];
-	bit mine = 1, f, early;
+	byte out[SIZE], seen[PRODUCERS], f;
+	bit mine = 1, early;
 
 wait:
 	atomic {
@@ -837,6 +1027,12 @@ init {
 	byte i;
 
 	atomic {
+#if BATCH
+		do
+		:: i < BATCH * TOKENS -> run batch(i); i = i + TOKENS
+		:: else -> break
+		od;
+#endif
 		do
 		:: i < PRODUCERS -> run producer(i); i++
 		:: else -> break

@@ -28,6 +28,8 @@ COMPILER = ['tcc'] if shutil.which('tcc') else ['gcc', '-O0']
 
 # What an error looks like.
 LOST = 'seen[i]=='                  # nothing moves any more, and something was not delivered or seen
+TWICE = 'out[0]!='                  # a poll returns a token twice
+UNFOUND = 'i<(2*'                   # a batch does not find again what it claimed
 LEFT = 'head==position'             # ... and something is still in the ring
 BROKEN_PROMISE = 'seen[i]>=promised[i]'
 DEAF = '(armed||hole)'              # the receiver waits, and no bell sounds or will
@@ -73,6 +75,15 @@ HEALTHY = [
     ('edge-1-of-3', 'edge, 3 producers on one token', 'EDGE=1 PRODUCERS=3 NOTIFIES=1'),
     ('edge-2-of-3', 'edge, 3 producers on two tokens', 'EDGE=1 PRODUCERS=3 NOTIFIES=1 ' + RING_2),
 
+    ('batch-1', 'level, a batch and a producer, on one token', 'BATCH=1'),
+    ('batch-2', 'level, a batch of two tokens and a producer', 'BATCH=1 PRODUCERS=3 NOTIFIES=1 ' + RING_2),
+    ('batch-2-edge', 'edge, dispatch of 1, a batch of two tokens and a producer',
+     'BATCH=1 EDGE=1 BUDGET=1 PRODUCERS=3 NOTIFIES=1 ' + RING_2),
+    ('batches-1', 'level, two batches on one token', 'BATCH=2'),
+    ('batches-2', 'level, two batches of the same two tokens', 'BATCH=2 PRODUCERS=4 NOTIFIES=1 ' + RING_2),
+    ('batch-2-close', 'level, closed meanwhile, a batch of two tokens and a producer',
+     'BATCH=1 CLOSE=1 PRODUCERS=3 NOTIFIES=1 ' + RING_2),
+
     ('level-spurious', 'level, woken twice for other reasons', 'SPURIOUS=2 NOTIFIES=2'),
     ('edge-spurious', 'edge, woken twice for other reasons', 'EDGE=1 SPURIOUS=2'),
     ('level-stray', 'level, a stranger writes the fd', 'STRAY=1 LOOP=DRAIN'),
@@ -102,6 +113,10 @@ for memory, what in (1, 'store buffers'), (2, 'weaker stores'):
         ('level-forgets-m%d' % memory, what + ', level, does not heed "poll again"', m + 'LOOP=FORGETS'),
         ('level-of-3-m%d' % memory, what + ', level, 3 producers on one token',
          m + 'PRODUCERS=3 NOTIFIES=1'),
+        ('batch-2-m%d' % memory, what + ', level, a batch of two tokens and a producer',
+         m + 'BATCH=1 PRODUCERS=3 NOTIFIES=1 ' + RING_2),
+        ('batches-2-m%d' % memory, what + ', level, drains, two batches of the same two tokens',
+         m + 'BATCH=2 LOOP=DRAIN PRODUCERS=4 NOTIFIES=1 ' + RING_2),
         ('level-close-m%d' % memory, what + ', level, closed meanwhile', m + 'CLOSE=1 NOTIFIES=1'),
         ('edge-close-m%d' % memory, what + ', edge, closed meanwhile', m + 'EDGE=1 CLOSE=1 NOTIFIES=1'),
     ]
@@ -165,6 +180,7 @@ HEALTHY += [('shared-%s-m%d' % (name, memory), 'between processes, %s, %s' % (wh
 # name (its macro), what is missing, macros, the error
 ONE = 'PRODUCERS=1 LOOP=DRAIN'
 TWO = 'NOTIFIES=1 LOOP=DRAIN'
+BATCHES = 'BATCH=2 PRODUCERS=4 NOTIFIES=1 LOOP=DRAIN ' + RING_2
 MUTANTS = [
     ('M_NOTIFY_NO_FENCE', 'F1: no fence before the look at the flag', 'MEMORY=1 ' + ONE, LOST),
     ('M_HINT_DECIDES', 'F1: the look without a fence decides', 'MEMORY=1 ' + ONE, LOST),
@@ -208,6 +224,15 @@ MUTANTS = [
     ('M_CLOSE_ARMS_BLINDLY', 'a flag is up: arms without comparing', TWO + ' CLOSE=1', UNENDED),
     ('M_CLOSE_KEEPS_BELL', 'closed: what was read is not given back', 'CLOSE=1 NOTIFIES=1 PRODUCERS=1', DEAF),
     ('M_REFUSED_UNPUBLISHED', 'a notify refused late leaves its slot unpublished', TWO + ' CLOSE=1', UNENDED),
+    ('M_CLAIM_BLINDLY', 'a notify raises a flag that is up, and wipes out a mark', 'BATCH=1 ' + TWO, UNFOUND),
+    ('M_LOOK_TAKES_ANY', 'a batch takes any flag that is up for its own',
+     'BATCH=1 PRODUCERS=3 ' + TWO + ' ' + RING_2, TWICE),
+    ('M_MARK_STAYS', 'a flag stays at its mark', 'BATCH=1 ' + TWO + ' ' + RING_2, TWICE),
+    ('M_MARK_LATE', 'S1: a flag moves on from its mark after its token is published',
+     'BATCH=1 PRODUCERS=1 LOOP=DRAIN SPURIOUS=1', LOST),
+    ('M_MARK_SHARED', 'M1: two batches have the same mark', BATCHES, LOST),
+    ('M_MARK_BACK_EARLY', 'M1: a mark is given back before its flags have moved on', BATCHES + ' SPURIOUS=1', LOST),
+    ('M_MARK_BACK_RELAXED', 'M1: a mark is given back without release', 'MEMORY=2 ' + BATCHES, LOST),
     ('PROMISE_ALL', 'not promised: what is told 0 while close runs', TWO + ' CLOSE=1', BROKEN_PROMISE),
 ]
 

@@ -7,7 +7,7 @@ arguments; it catches the mutant by failing.
 """
 
 HEADER, QUEUE, WAIT = "include/doorbell/queue.h", "src/core/queue.c", "src/core/wait.c"
-SINGLE_C = "src/core/single.c"
+SINGLE_C, MANY = "src/core/single.c", "src/core/many.c"
 HUB_H, HUB_C, RING_C = "src/hub/hub.h", "src/hub/hub.c", "src/hub/ring.c"
 WAITER_C, WAKE_C, CLIENT_C = "src/hub/waiter.c", "src/hub/wake.c", "src/hub/client.c"
 PERMIT = "src/sync/permit.c"
@@ -23,6 +23,7 @@ CROWD = ("litmus", "sleep", "--first", "--mode", "wait", "--producers", "3", "--
 SINGLE_DATA = (*DATA, "--single")
 INJECT = ("inject", "3")
 INJECT_ARM = ("inject_arm", "3")
+INJECT_MANY = ("inject_many",)
 HUB_INJECT, HUB_INJECT_CLIENT = ("hub_inject",), ("hub_inject_client",)
 HUB_LITMUS = ("hub_litmus", "wait", "1000000", "3")
 TSAN_PERMIT = ("tsan unit/permit_threads",)
@@ -43,10 +44,13 @@ def storm(point, action, race, mode, rounds="200000"):
 MUTANTS = {
     # -- notify --------------------------------------------------------------------------------
     "notify trusts its hint without the fence (F1)": (
-        HEADER, "			bell_fence_full();     /* F1: our data", "			bell_fence_compiler(); /* our data", DATA),
+        HEADER, "			bell_fence_full(); /* F1: our data", "			bell_fence_compiler(); /* our data", DATA),
     "notify claims by a load and a store (F2)": (
-        HEADER, "	} while (bell_exchange_acq_rel(flag, 1)); /* F2",
-        "	} while (bell_load_relaxed(flag) || (bell_store_relaxed(flag, 1), 0)); /*", ("claim",)),
+        HEADER, "	} while (!bell_cas_acq_rel(flag, &down, mark)); /* F2",
+        "	} while (bell_load_relaxed(flag) || (bell_store_relaxed(flag, mark), 0)); /*", ("claim",)),
+    "notify claims by an exchange, and wipes out a mark": (
+        HEADER, "	} while (!bell_cas_acq_rel(flag, &down, mark)); /* F2",
+        "	} while (bell_exchange_acq_rel(flag, mark)); /*", INJECT_MANY),
     "notify reserves by a load and a store (T1)": (
         HEADER, "	before = bell_fetch_add_acq_rel(&q->tail, BELL__POSITION); /* T1, A1 */",
         "	before = bell_load_relaxed(&q->tail); bell_store_relaxed(&q->tail, before + BELL__POSITION);", CROWD),
@@ -71,11 +75,35 @@ MUTANTS = {
         QUEUE, "	(void)read_counter(q->fd, &all);\n", "	(void)all;\n", ("unit/arm_hostile",)),
     "errno is not kept": (
         QUEUE, "	errno = saved;\n", "	(void)saved; errno = 11;\n", INJECT),
+    # -- a batch -------------------------------------------------------------------------------
     "a batch queues what it could not claim": (
-        QUEUE, "			if (bell__queue_claim(q, tokens[i]))\n				claimed[k++] = tokens[i];",
-        "			(void)bell__queue_claim(q, tokens[i]), claimed[k++] = tokens[i];", ("unit/queue_many",)),
+        MANY, "		while (i < n && bell__queue_raise(&flags[tokens[i]], 1))\n",
+        "		while (i < n && (bell__queue_raise(&flags[tokens[i]], 1), 1))\n", ("unit/queue_many",)),
+    "a batch forgets its last run": (
+        MANY, "	while (i < n && c->run_count < RUNS) {\n", "	while (i < n && c->run_count <= RUNS) {\n"
+        "		if (c->run_count == RUNS)\n			c->run_count--;\n", ("unit/queue_many",)),
+    "a batch of many runs makes many reservations": (
+        MANY, "	c->mark = c->reached < n ? take_mark(q) : 0;\n", "	c->mark = 0;\n	(void)take_mark;\n", INJECT_MANY),
+    "a batch that finds no mark drops the rest": (
+        MANY, "	if (c->mark)\n		claim_marked(q->flags, tokens, n, c);\n",
+        "	if (c->mark)\n		claim_marked(q->flags, tokens, n, c);\n	else\n		c->reached = n;\n", INJECT_MANY),
+    "two batches have the same mark (M1)": (
+        MANY, "		bit = ~taken & (taken + 1); /* the lowest that is free */\n", "		bit = 1;\n", INJECT_MANY),
+    "a mark is kept for ever": (
+        MANY, "			give_mark_back(q, c.mark);\n", "			(void)give_mark_back;\n", INJECT_MANY),
+    "a mark is given back before its flags have moved on (M1)": (
+        MANY, "			publish(q, before >> BELL__SHIFT, tokens + i, &c);\n",
+        "			if (c.mark)\n				give_mark_back(q, c.mark);\n"
+        "			publish(q, before >> BELL__SHIFT, tokens + i, &c);\n", INJECT_MANY),
+    "a flag stays at its mark": (
+        MANY, "		bell_store_relaxed(flag, 1); /* before the slot: S1; so poll's clear is a later store */\n", "",
+        ("unit/queue_many",)),
+    "a flag moves on from its mark after its token is published (S1)": (
+        MANY, "		bell_store_relaxed(flag, 1); /* before the slot: S1; so poll's clear is a later store */\n"
+        "		bell__queue_publish(q, position++, *token);\n",
+        "		bell__queue_publish(q, position++, *token);\n		bell_store_relaxed(flag, 1);\n", INJECT_MANY),
     "a batch does not ring": (
-        QUEUE, "	if (ring)\n		bell__claim_and_ring(q);\n", "	(void)ring;\n", ("unit/queue_many",)),
+        MANY, "	if (ring)\n		bell__claim_and_ring(q);\n", "	(void)ring;\n", ("unit/queue_many",)),
     # -- poll ----------------------------------------------------------------------------------
     "poll does not look at the lap (S1)": (
         HEADER, "		if (token > mask)\n			break;\n		ret_tokens[i] = token;\n",
@@ -143,7 +171,7 @@ MUTANTS = {
         QUEUE, "	bell_queue_ref(q); /* fn may drop the caller's */\n", "	bell_queue_ref(q); q->refs--;\n",
         ("unit/queue_dispatch",)),
     "a stopped dispatch drops what it had taken": (
-        QUEUE, "		(void)enqueue(q, tokens + i, n - i, &queued);\n", "		queued = 0;\n", ("unit/queue_dispatch",)),
+        QUEUE, "		(void)bell__queue_many(q, tokens + i, n - i, &queued);\n", "		queued = 0;\n", ("unit/queue_dispatch",)),
     "wait in edge mode does not read the bell": (
         WAIT, "? 1 : bell__queue_arm(q, true);", "? 1 : bell_queue_arm(q);", INJECT_ARM),
     "wait does not back off where membarrier is refused": (
@@ -185,7 +213,7 @@ MUTANTS = {
     "a batch of a single producer does not ring": (
         SINGLE_C, "	if (state)\n		bell__claim_and_ring(q);\n", "", ("unit/queue_many",)),
     "a batch is not refused": (
-        QUEUE, "	if (bell__queue_closed(q)) /* close races: T1 decides, or A2 */\n		return -ESHUTDOWN;\n", "",
+        MANY, "	if (bell__queue_closed(q)) /* close races: T1 decides, or A2 */\n		return -ESHUTDOWN;\n", "",
         ("unit/queue_close",)),
     "a single producer goes the way of many": (
         QUEUE, "	*(bell__queue_is_single(q) ? &q->single : &q->limit) = capacity;\n", "	q->limit = capacity;\n",

@@ -18,7 +18,7 @@ void inject_point(const char *point)
 
 	if (am_receiver && strcmp(point, "arming") == 0)
 		(void)bell_fetch_add_relaxed(&arm_calls, 1);
-	if (!stop || strcmp(stop->point, point) != 0)
+	if (!stop || strcmp(stop->point, point) != 0 || stop->skip-- > 0)
 		return;
 	my_stop = NULL;
 	if (stop->raise) {

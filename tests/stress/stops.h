@@ -16,6 +16,7 @@
 /* A thread that carries one of these stops at the point, once. */
 struct stop {
 	const char *point;
+	unsigned skip; /* how often it passes first */
 	sem_t reached, go;
 	struct stop *next; /* where it stops after this one, or NULL */
 	bool raise; /* instead of stopping, be interrupted by a signal */

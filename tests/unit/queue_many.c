@@ -3,6 +3,7 @@
  * notify_many: as that many notifies, all or nothing on a bad token, and one ring at most.
  */
 #include <limits.h>
+#include <string.h>
 
 #include "helpers.h"
 
@@ -54,7 +55,7 @@ START_TEST(tokens_already_queued_are_not_counted_and_keep_their_place)
 	bell_queue_unref(q);
 }
 
-/* A thousand duplicates before the first new token: chunks that hold nothing new. */
+/* A thousand duplicates before the first new token. */
 START_TEST(a_new_token_behind_many_old_ones_is_queued)
 {
 	struct bell_queue *q = queue_of(8, mode_of(_i));
@@ -67,6 +68,46 @@ START_TEST(a_new_token_behind_many_old_ones_is_queued)
 	ck_assert_int_eq(bell_queue_notify_many(q, tokens, 1000), 4);
 	ck_assert_int_eq(bell_queue_notify_many(q, tokens, 1001), 1);
 	EXPECT(q, 0, 1, 2, 3, 7);
+	bell_queue_unref(q);
+}
+
+/* As that many notifies, whatever is queued already, and however often a token stands there. */
+START_TEST(any_mixture_is_queued_as_by_so_many_notifies)
+{
+	static uint32_t tokens[2 * MANY], got[MANY + 1], expected[MANY + 1];
+	static bool queued[MANY];
+	struct bell_queue *q = queue_of(MANY, mode_of(_i));
+	uint32_t dice = 1, round, token, n, i;
+	size_t have, before, wrong = 0;
+
+	for (round = 0; round < 300; round++) {
+		memset(queued, 0, sizeof(queued));
+		have = 0;
+		for (token = 0; token < MANY; token++) { /* from none to all, in runs of any length */
+			if (token % (1 + round % 7) == 0)
+				dice = dice * 1103515245 + 12345;
+			if (dice >> 24 < round && bell_queue_notify(q, token) == 1) {
+				expected[have++] = token;
+				queued[token] = true;
+			}
+		}
+		before = have;
+		n = round % 2 ? MANY : 2 * MANY;
+		for (i = 0; i < n; i++) {
+			dice = dice * 1103515245 + 12345;
+			token = round % 3 ? i % MANY : (dice >> 8) % MANY;
+			tokens[i] = token;
+			if (!queued[token]) {
+				expected[have++] = token;
+				queued[token] = true;
+			}
+		}
+		wrong += bell_queue_notify_many(q, tokens, n) != (int)(have - before);
+		wrong += bell_queue_poll(q, got, MANY + 1) != have;
+		wrong += memcmp(got, expected, have * sizeof(*got)) != 0;
+	}
+	ck_assert_uint_eq(wrong, 0);
+	ck_assert_uint_eq(q->marks, 0);
 	bell_queue_unref(q);
 }
 
@@ -171,6 +212,7 @@ int main(void)
 	add_in_all_modes(tc, a_token_that_stands_there_twice_is_delivered_once);
 	add_in_all_modes(tc, tokens_already_queued_are_not_counted_and_keep_their_place);
 	add_in_all_modes(tc, a_new_token_behind_many_old_ones_is_queued);
+	add_in_all_modes(tc, any_mixture_is_queued_as_by_so_many_notifies);
 	add_in_all_modes(tc, no_tokens_are_no_error_and_no_ring);
 	add_in_all_modes(tc, no_tokens_ask_whether_it_is_closed);
 	add_in_all_modes(tc, one_bad_token_means_that_nothing_is_notified);

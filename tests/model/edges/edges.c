@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * edges.c: for each edge of docs/ORDERING.md the smallest meeting of threads that needs it, on the
- * real queue.h, queue.c and single.c. Natively: a few thousand rounds each. In GenMC, a stateless model
- * checker that knows neither assembly nor system calls (edges.py, -DGENMC -DONLY=<edge>): every execution,
- * with the bell a plain counter and A2's membarrier a full fence at both of its ends.
+ * edges.c: for each edge of the queue in docs/ORDERING.md but M1, the smallest meeting of threads that
+ * needs it, on the real queue.h, queue.c and single.c. Natively: a few thousand rounds each. In GenMC, a
+ * model checker that knows neither assembly nor system calls (edges.py, -DGENMC -DONLY=<edge>): every
+ * execution, with the bell a plain counter and A2's membarrier a full fence at both of its ends.
  *
  * This file includes .c files because the checker wants one translation unit, and because the bell has
  * to be replaced below the functions that ring it.
@@ -50,6 +50,7 @@ static long write_bell(const uint64_t *count)
 #endif
 #include "core/queue.c"
 #include "core/single.c"
+#include "core/many.c"
 
 #define MUST(x)                                                                                    \
 	do {                                                                                       \
