@@ -31,9 +31,12 @@ UNEMULATED = {
 }
 SHARED = {'helpers', 'load'}  # parts of the unit tests, not programs
 
-RACES = [[race, '--mode', mode, '--rounds', '1000'] for race, mode in (
-    ('data', 'spin'), ('data', 'level'), ('data', 'edge'), ('data', 'wait'),
-    ('sleep', 'level'), ('sleep', 'edge'), ('sleep', 'wait'))]
+RACES = {  # program: its sources; arguments of each run
+    'litmus': (['litmus.c', 'receivers.c'], [[race, '--mode', mode, '--rounds', '1000'] for race, mode in (
+        ('data', 'spin'), ('data', 'level'), ('data', 'edge'), ('data', 'wait'),
+        ('sleep', 'level'), ('sleep', 'edge'), ('sleep', 'wait'))]),
+    'batches': (['batches.c'], [['2000']]),
+}
 SECONDS = 120  # that a program may take
 # Meson's own MALLOC_PERTURB_ makes calloc touch every page, of gigabytes in queue_new.
 ENVIRONMENT = dict(os.environ, CK_TIMEOUT_MULTIPLIER='4', MALLOC_PERTURB_='0')
@@ -76,11 +79,13 @@ def run_machine(name, compiler, emulator, folder):
         program = os.path.join(folder, unit)
         status, output = compile_to(program, compiler, [tap.path(file)] + objects, [])
         tap.result(title, [output] if status else outcome(run + [program]))
-    program = os.path.join(folder, 'litmus')
-    sources = [tap.path('tests/stress', file) for file in ('litmus.c', 'receivers.c')]
-    status, output = compile_to(program, compiler, sources + [o for o in objects if 'src-core' in o], [])
-    for race in RACES:
-        tap.result('%s: litmus %s' % (name, ' '.join(race)), [output] if status else outcome(run + [program] + race))
+    core = [o for o in objects if 'src-core' in o]
+    for race, (sources, runs) in RACES.items():
+        program = os.path.join(folder, race)
+        status, output = compile_to(program, compiler, [tap.path('tests/stress', file) for file in sources] + core, [])
+        for arguments in runs:
+            tap.result('%s: %s %s' % (name, race, ' '.join(arguments)),
+                       [output] if status else outcome(run + [program] + arguments))
 
 
 def main():
