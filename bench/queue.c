@@ -111,15 +111,21 @@ static void notify_all(struct bench_row *row)
 	notify_many(row, TOKENS);
 }
 
-/* Every other token is queued before, so that half of the notifies are conflated. */
+/* Every other token is queued, so that half of the notifies will be conflated. */
+static void fill_half(struct bell_queue *q, size_t n)
+{
+	uint32_t token;
+
+	drain(q);
+	for (token = 0; token < n; token += 2)
+		bell_queue_notify(q, token);
+}
+
 static void notify_mixed(struct bench_row *row)
 {
 	int64_t start;
-	uint32_t token;
 
-	drain(row->state);
-	for (token = 0; token < row->n; token += 2)
-		bell_queue_notify(row->state, token);
+	fill_half(row->state, row->n);
 	start = bench_now();
 	fill(row->state, row->n);
 	bench_add_since(row, start);
@@ -130,12 +136,9 @@ static void notify_all_mixed(struct bench_row *row)
 	int64_t start;
 	uint32_t token;
 
-	drain(row->state);
-	for (token = 0; token < row->n; token++) {
+	fill_half(row->state, row->n);
+	for (token = 0; token < row->n; token++)
 		many[token] = token;
-		if (token % 2 == 0)
-			bell_queue_notify(row->state, token);
-	}
 	start = bench_now();
 	bell_queue_notify_many(row->state, many, TOKENS);
 	bench_add_since(row, start);
